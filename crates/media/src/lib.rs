@@ -1,1 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+//! The media engine: codecs, tones and detectors, files, and the ends of sound paths.
+//!
+//! A sound path has a [`Source`] at one end and a [`Sink`] at the other, both of one [`Format`], and one clock
+//! that pulls the first and pushes the second. Nothing in this crate reads a clock of its own.
+
+pub mod codec;
+mod format;
+mod node;
+
+pub use format::{Channels, Format, SampleRate};
+pub use node::{Discard, Flow, FrameInfo, Silence, Sink, Source};
