@@ -6,7 +6,10 @@
 
 pub mod codec;
 mod format;
+pub mod level;
 mod node;
+pub mod signal;
+pub mod tone;
 
 pub use format::{Channels, Format, SampleRate};
 pub use node::{Discard, Flow, FrameInfo, Silence, Sink, Source};
