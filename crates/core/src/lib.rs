@@ -4,6 +4,7 @@
 mod app;
 mod id;
 mod io;
+pub mod ladder;
 
 pub use app::{Answer, AppEvent, AppProfile, Ask, CallAsk, CallRecord, Interest, LineRecord, Privilege};
 pub use id::{AppId, AskId, CallId, LineId, NotAnId, ProviderId, Sequence};
