@@ -8,6 +8,8 @@ pub mod codec;
 mod format;
 pub mod level;
 mod node;
+pub mod resample;
+pub mod ring;
 pub mod signal;
 pub mod tone;
 
