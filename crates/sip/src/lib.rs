@@ -1,1 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+//! A SIP core without input and output of its own: it is given what was received and what time it is, and says
+//! what to send.
+
+pub mod message;
