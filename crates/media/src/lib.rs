@@ -6,10 +6,13 @@
 
 pub mod codec;
 mod format;
+pub mod jitter;
 pub mod level;
 mod node;
+pub mod quality;
 pub mod resample;
 pub mod ring;
+pub mod rtp;
 pub mod signal;
 pub mod tone;
 

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How good a call sounds, estimated: the E-model (ITU-T G.107) with everything but delay and loss at its
+//! default, which leaves a rating of 93.2 to start from.
+
+use std::time::Duration;
+
+/// R with all default parameters (G.107 section 7.7).
+const BEST: f64 = 93.2;
+/// A codec that loses everything impairs this much (G.107 section 7.5).
+const FULL_IMPAIRMENT: f64 = 95.0;
+
+/// What loss does to a codec (ITU-T G.113 appendix I).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Impairment {
+    /// Ie: what the codec costs without loss.
+    pub equipment: f64,
+    /// Bpl: how well it bears random loss.
+    pub robustness: f64,
+}
+
+impl Impairment {
+    /// G.711 with concealment of lost packets; linear samples bear loss alike.
+    pub const G711: Self = Self { equipment: 0.0, robustness: 25.1 };
+}
+
+/// What was measured of one direction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// Share of the sound that was missing at play-out, 0 to 1.
+    pub loss: f64,
+    /// From mouth to ear, as far as known.
+    pub delay: Duration,
+}
+
+/// A transmission rating, 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Rating(f64);
+
+impl Rating {
+    /// The rating of one direction.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use offhook_media::quality::{Impairment, Measured, Rating};
+    ///
+    /// let measured = Measured { loss: 0.0, delay: Duration::from_millis(50) };
+    /// assert!(Rating::of(&measured, Impairment::G711).mos() > 4.3);
+    /// ```
+    #[must_use]
+    pub fn of(measured: &Measured, codec: Impairment) -> Self {
+        let percent = measured.loss.clamp(0.0, 1.0) * 100.0;
+        // Ie,eff of G.107 section 7.5, for random loss (BurstR = 1).
+        let share = percent / (percent + codec.robustness);
+        let equipment = codec.equipment + (FULL_IMPAIRMENT - codec.equipment) * share;
+        Self((BEST - delay_impairment(measured.delay) - equipment).clamp(0.0, 100.0))
+    }
+
+    /// The R value.
+    #[must_use]
+    pub const fn value(self) -> f64 {
+        self.0
+    }
+
+    /// The mean opinion score this rating stands for (G.107 annex B), 1 to 4.5.
+    #[must_use]
+    pub fn mos(self) -> f32 {
+        let r = self.0;
+        let score = 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6;
+        score.clamp(1.0, 4.5) as f32
+    }
+}
+
+/// Id, by the usual two straight lines in place of G.107's logarithms: within one point up to 400 ms.
+fn delay_impairment(delay: Duration) -> f64 {
+    let millis = delay.as_secs_f64() * 1_000.0;
+    0.024 * millis + 0.11 * (millis - 177.3).max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mos(loss: f64, millis: u64) -> f32 {
+        Rating::of(&Measured { loss, delay: Duration::from_millis(millis) }, Impairment::G711).mos()
+    }
+
+    #[test]
+    fn known_points_of_the_model() {
+        for (loss, millis, expected) in [
+            (0.0, 0, 4.41),
+            (0.0, 100, 4.36),
+            (0.0, 400, 3.08),
+            (0.01, 50, 4.29),
+            (0.05, 50, 3.79),
+            (1.0, 0, 1.1),
+        ] {
+            let found = mos(loss, millis);
+            assert!((found - expected).abs() < 0.12, "{loss} {millis}: {found}");
+        }
+    }
+
+    #[test]
+    fn more_loss_or_delay_never_sounds_better() {
+        for step in 0..100_u64 {
+            let loss = step as f64 / 100.0;
+            assert!(mos(loss + 0.01, 50) <= mos(loss, 50));
+            assert!(mos(0.0, step * 20 + 20) <= mos(0.0, step * 20));
+        }
+    }
+
+    #[test]
+    fn nonsense_stays_on_the_scale() {
+        for loss in [-1.0, 2.0, f64::INFINITY] {
+            let found = mos(loss, 1_000_000);
+            assert!((1.0..=4.5).contains(&found), "{found}");
+        }
+    }
+}
