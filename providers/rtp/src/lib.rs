@@ -1,2 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! MSP for RTP: sessions that speak SDP, the pair of the SIP TSP.
+
+mod config;
+mod sdp;
+
+pub use config::{AudioCodec, RtpConfig};
+
+/// Entries for fuzzers.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// Anything as a session description.
+    pub fn sdp(data: &[u8]) {
+        crate::sdp::fuzz::sdp(data);
+    }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What an administrator may choose: addresses, ports, codecs, buffers, limits.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How the provider is set up; everything has a default that works on one machine.
+///
+/// ```
+/// use offhook_rtp::RtpConfig;
+///
+/// let config = RtpConfig { bind: "192.0.2.7".parse().unwrap(), ..RtpConfig::default() };
+/// assert!(config.check().is_ok());
+/// ```
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RtpConfig {
+    /// Address of the sockets; loopback unless set, so that nothing is reachable from outside by accident.
+    pub bind: IpAddr,
+    /// Address that descriptions name, when it is not the one that sockets are bound to (behind a NAT, or
+    /// bound to all addresses).
+    pub advertised: Option<IpAddr>,
+    /// The lowest and the highest port; each session takes an even port for RTP and the next for RTCP.
+    pub ports: (u16, u16),
+    /// Codecs in order of preference.
+    pub codecs: Vec<AudioCodec>,
+    /// Whether digits may travel as telephone-events (RFC 4733).
+    pub telephone_event: bool,
+    /// Milliseconds of sound in a packet that we would like to get, and send when the far end has no wish.
+    pub ptime: u16,
+    /// The least delay of the jitter buffer in milliseconds.
+    pub jitter_min: u16,
+    /// The greatest delay of the jitter buffer in milliseconds.
+    pub jitter_max: u16,
+    /// Whether packets go to where the far end's packets come from, whatever its description says.
+    pub symmetric: bool,
+    /// Whether reports are sent and read (RTCP).
+    pub rtcp: bool,
+    /// Milliseconds without a packet after which a stream counts as silent.
+    pub silence_after: u32,
+    /// Threads for media; 0 means one for each processor.
+    pub workers: u16,
+    /// How many sessions may exist at once.
+    pub max_sessions: u32,
+}
+
+/// A codec that the provider speaks.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[non_exhaustive]
+pub enum AudioCodec {
+    /// G.711 µ-law.
+    #[serde(rename = "PCMU")]
+    Pcmu,
+    /// G.711 A-law.
+    #[serde(rename = "PCMA")]
+    Pcma,
+    /// Linear, 16 bit, 8 kHz.
+    #[serde(rename = "L16/8000")]
+    L16Narrow,
+    /// Linear, 16 bit, 16 kHz.
+    #[serde(rename = "L16/16000")]
+    L16Wide,
+}
+
+impl RtpConfig {
+    /// Says whether the provider can run so.
+    ///
+    /// # Errors
+    /// One sentence for people that names the field and what was expected.
+    pub fn check(&self) -> Result<(), String> {
+        let (low, high) = self.ports;
+        if low == 0 || self.even_ports().is_none() {
+            return Err(format!("ports {low} to {high} hold no pair of an even port and the next"));
+        }
+        if self.codecs.is_empty() {
+            return Err("codecs is empty, at least one is needed".to_owned());
+        }
+        if !(10..=60).contains(&self.ptime) || !self.ptime.is_multiple_of(10) {
+            return Err(format!("ptime is {} ms, expected 10 to 60 in steps of 10", self.ptime));
+        }
+        if self.jitter_min > self.jitter_max {
+            return Err(format!("jitter_min {} is above jitter_max {}", self.jitter_min, self.jitter_max));
+        }
+        let named = self.advertised_address();
+        if named.is_unspecified() || named.is_multicast() {
+            return Err(format!("{named} cannot be named as our address, set advertised"));
+        }
+        if named.is_ipv4() != self.bind.is_ipv4() {
+            return Err(format!("bind {} and advertised {named} are of different families", self.bind));
+        }
+        Ok(())
+    }
+
+    /// The address that descriptions name.
+    #[must_use]
+    pub fn advertised_address(&self) -> IpAddr {
+        self.advertised.unwrap_or(self.bind)
+    }
+
+    /// How long a stream may be without a packet before it counts as silent.
+    #[must_use]
+    pub const fn silence(&self) -> Duration {
+        Duration::from_millis(self.silence_after as u64)
+    }
+
+    /// The even ports whose next port lies in the range too, as halves.
+    pub(crate) fn even_ports(&self) -> Option<RangeInclusive<u16>> {
+        let (low, high) = self.ports;
+        let first = low.div_ceil(2);
+        let last = high.checked_sub(1)? / 2;
+        (first <= last).then_some(first..=last)
+    }
+}
+
+impl Default for RtpConfig {
+    fn default() -> Self {
+        Self {
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            advertised: None,
+            ports: (16_384, 32_767),
+            codecs: vec![AudioCodec::Pcmu, AudioCodec::Pcma],
+            telephone_event: true,
+            ptime: 20,
+            jitter_min: 20,
+            jitter_max: 200,
+            symmetric: true,
+            rtcp: true,
+            silence_after: 5_000,
+            workers: 0,
+            max_sessions: 4_000,
+        }
+    }
+}
+
+impl AudioCodec {
+    /// Every codec.
+    pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::L16Narrow, Self::L16Wide];
+
+    /// Name of the encoding as `a=rtpmap` has it.
+    #[must_use]
+    pub const fn encoding(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+            Self::L16Narrow | Self::L16Wide => "L16",
+        }
+    }
+
+    /// Ticks of the RTP timestamp in a second; the sampling rate too for all of these.
+    #[must_use]
+    pub const fn clock(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::L16Narrow => 8_000,
+            Self::L16Wide => 16_000,
+        }
+    }
+
+    /// The payload type that RFC 3551 gives it for ever, if it does.
+    pub(crate) const fn static_type(self) -> Option<u8> {
+        match self {
+            Self::Pcmu => Some(0),
+            Self::Pcma => Some(8),
+            Self::L16Narrow | Self::L16Wide => None,
+        }
+    }
+
+    /// Bytes of payload in a millisecond.
+    pub(crate) const fn bytes_per_ms(self) -> u16 {
+        match self {
+            Self::Pcmu | Self::Pcma => 8,
+            Self::L16Narrow => 16,
+            Self::L16Wide => 32,
+        }
+    }
+}
+
+impl fmt::Display for AudioCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.encoding(), self.clock())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_can_run_and_is_not_reachable_from_outside() {
+        let config = RtpConfig::default();
+        assert_eq!(config.check(), Ok(()));
+        assert!(config.bind.is_loopback());
+    }
+
+    #[test]
+    fn what_cannot_run_is_named() {
+        let d = RtpConfig::default;
+        for (config, expected) in [
+            (RtpConfig { ports: (5_000, 5_000), ..d() }, "ports 5000 to 5000"),
+            (RtpConfig { ports: (5_001, 5_002), ..d() }, "ports"),
+            (RtpConfig { ports: (0, 10), ..d() }, "ports"),
+            (RtpConfig { codecs: Vec::new(), ..d() }, "codecs"),
+            (RtpConfig { ptime: 25, ..d() }, "ptime"),
+            (RtpConfig { jitter_min: 300, ..d() }, "jitter_min"),
+            (RtpConfig { bind: "0.0.0.0".parse().unwrap(), ..d() }, "set advertised"),
+            (RtpConfig { advertised: Some("::1".parse().unwrap()), ..d() }, "families"),
+        ] {
+            let error = config.check().unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn port_pairs_stay_inside_the_range() {
+        let pairs = |ports| RtpConfig { ports, ..RtpConfig::default() }.even_ports();
+        assert_eq!(pairs((10_000, 10_003)), Some(5_000..=5_001));
+        assert_eq!(pairs((10_001, 10_003)), Some(5_001..=5_001));
+        assert_eq!(pairs((65_534, 65_535)), Some(32_767..=32_767));
+    }
+}

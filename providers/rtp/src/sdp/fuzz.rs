@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Drives a negotiation with anything as the far end's descriptions.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use offhook_spi::Flowing;
+
+use super::{Events, Local, Negotiation};
+use crate::config::AudioCodec;
+
+/// Takes the data as an offer, as an answer, and as a later offer.
+pub(crate) fn sdp(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut negotiation = Negotiation::new(Local {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: 4_000,
+        rtcp: Some(4_001),
+        codecs: AudioCodec::ALL.to_vec(),
+        events: Events::Spoken,
+        ptime: 20,
+        id: 1,
+    });
+    negotiation.answer(&text).ok();
+    negotiation.commit();
+    negotiation.offer(Flowing::Out);
+    negotiation.accept_early(&text).ok();
+    negotiation.accept(&text).ok();
+    negotiation.answer(&text).ok();
+    negotiation.rollback();
+}
