@@ -176,3 +176,7 @@ impl StreamDecoder {
         error
     }
 }
+
+#[cfg(test)]
+#[path = "framing_tests.rs"]
+mod tests;

@@ -60,6 +60,12 @@ impl Method {
         known(text).or_else(|| is_token(text).then(|| Self(Word::Other(Arc::from(text)))))
     }
 
+    /// Whether the text is a method that has a constant here.
+    #[must_use]
+    pub fn is_known(text: &str) -> bool {
+        known(text).is_some()
+    }
+
     /// The method as it goes on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -111,14 +111,6 @@ impl ParseErrorKind {
             _ => Status::BAD_REQUEST,
         }
     }
-
-    /// What goes behind the status, so that the other side learns what to mend.
-    fn phrase(self) -> String {
-        match self {
-            Self::Header(error) => format!("{} ({error})", self.status().reason_phrase()),
-            _ => format!("{} ({self})", self.status().reason_phrase()),
-        }
-    }
 }
 
 impl From<HeaderError> for ParseErrorKind {
@@ -137,8 +129,10 @@ pub(super) struct Head {
 }
 
 pub(super) fn datagram(datagram: &Bytes, limits: &Limits) -> Result<Message, ParseError> {
-    let start =
-        datagram.iter().position(|b| !matches!(b, b'\r' | b'\n')).ok_or(bare(ParseErrorKind::Empty))?;
+    let start = datagram
+        .iter()
+        .position(|b| !matches!(b, b'\r' | b'\n'))
+        .ok_or_else(|| bare(ParseErrorKind::Empty))?;
     let bytes = &datagram[start..];
     if bytes.len() > limits.datagram {
         return Err(bare(ParseErrorKind::TooLong));
@@ -272,8 +266,11 @@ impl Head {
         if !answerable {
             return bare(kind);
         }
-        let mut reply = Response::new(kind.status());
-        reply.reason = kind.phrase();
+        // Of an unknown method it is more useful to say that it is unknown (RFC 4475 3.1.2.18).
+        let unknown = kind == ParseErrorKind::CseqMethod && !Method::is_known(method);
+        let status = if unknown { Status::NOT_IMPLEMENTED } else { kind.status() };
+        let mut reply = Response::new(status);
+        reply.reason = format!("{} ({kind})", status.reason_phrase());
         reply.headers = self.headers.echoed(false);
         if reply.headers.to().is_ok_and(|to| to.tag().is_none()) {
             reply.headers.set_to_tag(&stateless_tag(&self.headers));
@@ -332,12 +329,16 @@ enum Start {
 
 /// The headers without which no message can be placed (RFC 3261 8.1.1); `method` is that of a request.
 fn check(headers: &Headers, method: Option<&Method>) -> Result<(), ParseErrorKind> {
-    for name in [name::FROM, name::TO, name::CALL_ID, name::CSEQ, name::MAX_FORWARDS] {
+    for name in [name::FROM, name::TO, name::CALL_ID, name::CSEQ] {
         if headers.all(name).nth(1).is_some() {
             return Err(HeaderError::Duplicate(name).into());
         }
     }
-    headers.top_via()?;
+    let via = headers.top_via()?;
+    // The cookie alone promises a unique branch and then gives none (RFC 4475 3.2.1).
+    if via.branch().is_some_and(|branch| branch.eq_ignore_ascii_case(COOKIE)) {
+        return Err(HeaderError::Malformed(name::VIA).into());
+    }
     headers.from()?;
     headers.to()?;
     headers.call_id()?;
@@ -345,7 +346,6 @@ fn check(headers: &Headers, method: Option<&Method>) -> Result<(), ParseErrorKin
     if method.is_some_and(|method| *method != cseq.method) {
         return Err(ParseErrorKind::CseqMethod);
     }
-    headers.max_forwards()?;
     Ok(())
 }
 
@@ -420,6 +420,9 @@ fn stateless_tag(headers: &Headers) -> String {
     }
     format!("{hash:016x}0")
 }
+
+/// The beginning of every branch that is unique (RFC 3261 8.1.1.7).
+const COOKIE: &str = "z9hG4bK";
 
 fn bare(kind: ParseErrorKind) -> ParseError {
     ParseError { kind, reply: None }

@@ -254,15 +254,15 @@ impl Headers {
         seconds(name::RETRY_AFTER, digits).map(Some)
     }
 
-    /// The hops that are left, 0 to 255 (RFC 3261 20.22).
+    /// The hops that are left, 0 to 255 (RFC 3261 20.22); a larger number counts as absent (RFC 4475 3.1.2.4).
     ///
     /// # Errors
     ///
-    /// [`HeaderError`] when it is not such a number.
+    /// [`HeaderError`] when it is not a number.
     pub fn max_forwards(&self) -> Result<Option<u8>, HeaderError> {
         let Some(value) = self.get(name::MAX_FORWARDS) else { return Ok(None) };
-        let hops = saturating_number(value).and_then(|hops| u8::try_from(hops).ok());
-        hops.map(Some).ok_or(HeaderError::Malformed(name::MAX_FORWARDS))
+        let hops = saturating_number(value).ok_or(HeaderError::Malformed(name::MAX_FORWARDS))?;
+        Ok(u8::try_from(hops).ok())
     }
 
     /// The Reason values.

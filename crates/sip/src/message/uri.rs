@@ -293,7 +293,7 @@ fn split_sip(text: &str, start: usize, parts: &mut Parts) -> Result<(), UriError
         at = digits;
     }
     let headers = text[at..].find('?').map_or(text.len(), |end| at + end);
-    if !matches!(text[at..headers].as_bytes().first(), None | Some(b';')) {
+    if !matches!(text.as_bytes()[at..headers].first(), None | Some(b';')) {
         return Err(UriError::Host);
     }
     parts.params = (offset(at)?, offset(headers)?);
