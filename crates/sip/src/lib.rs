@@ -2,4 +2,8 @@
 //! A SIP core without input and output of its own: it is given what was received and what time it is, and says
 //! what to send.
 
+pub mod agent;
+mod dialog;
+mod invite;
 pub mod message;
+mod transaction;

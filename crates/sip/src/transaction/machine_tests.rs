@@ -145,12 +145,7 @@ fn other_client_table() {
         (Trying, Provisional, Proceeding, vec![Action::Deliver]),
         (Trying, Success, Completed, answered.clone()),
         (Trying, Failure, Completed, answered.clone()),
-        (
-            Proceeding,
-            Fired(Timer::E),
-            Proceeding,
-            vec![Action::Send, Action::Arm(Timer::E, ms(4_000))],
-        ),
+        (Proceeding, Fired(Timer::E), Proceeding, vec![Action::Send, Action::Arm(Timer::E, ms(4_000))]),
         (Proceeding, Fired(Timer::F), Terminated, late),
         (Proceeding, Broken, Terminated, broken),
         (Proceeding, Provisional, Proceeding, vec![Action::Deliver]),

@@ -59,10 +59,7 @@ impl OtherServer {
                 self.end(out, &[Action::Fail(Trouble::Timeout)]);
             }
             (State::Proceeding | State::Completed, ServerInput::Broken) => {
-                out.extend([
-                    Action::Disarm(Timer::Unanswered),
-                    Action::Disarm(Timer::J),
-                ]);
+                out.extend([Action::Disarm(Timer::Unanswered), Action::Disarm(Timer::J)]);
                 self.end(out, &[Action::Fail(Trouble::Transport)]);
             }
             (State::Completed, ServerInput::Fired(Timer::J)) => self.end(out, &[]),

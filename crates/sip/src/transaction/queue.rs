@@ -45,6 +45,11 @@ impl<K: Copy + Eq + Hash + Ord> TimerQueue<K> {
         self.order.first().map(|(at, _)| *at)
     }
 
+    /// Says whether `key` is armed.
+    pub(crate) fn is_armed(&self, key: K) -> bool {
+        self.armed.contains_key(&key)
+    }
+
     /// How many timers are armed.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn len(&self) -> usize {

@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn no_configuration_makes_lateness_endless() {
         for (t1, t2) in [(0, 0), (0, 4), (5, 4), (4, 4)] {
-            let timing = Timing { t1: Duration::from_secs(t1), t2: Duration::from_secs(t2), ..Timing::default() };
+            let timing =
+                Timing { t1: Duration::from_secs(t1), t2: Duration::from_secs(t2), ..Timing::default() };
             assert_eq!(timing.late(), Duration::ZERO, "{t1} {t2}");
         }
     }
