@@ -333,6 +333,11 @@ fn is_plain(text: &str, parts: &Parts) -> bool {
 /// Asks the full grammar, and refuses what it could not keep: what it merely calls unusual (an underscore in a
 /// host name, a `#` in a user part) is alive in the field and is kept verbatim here.
 fn judge(text: &str) -> Result<(), UriError> {
+    // Of other schemes there is no grammar to ask; `isbn:123` would be taken for a host and a port.
+    let scheme = text.split(':').next().unwrap_or_default();
+    if !(is_sip_scheme(scheme) || ["tel", "urn"].iter().any(|known| known.eq_ignore_ascii_case(scheme))) {
+        return Ok(());
+    }
     let parsed = sip_uri::Uri::parse_with_warnings(text).map_err(|_| UriError::Host)?;
     for warning in &parsed.warnings {
         match warning.code {
