@@ -5,7 +5,10 @@
 //! that pulls the first and pushes the second. Nothing in this crate reads a clock of its own.
 
 pub mod codec;
+pub mod file;
 mod format;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod jitter;
 pub mod level;
 mod node;

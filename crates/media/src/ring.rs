@@ -153,18 +153,13 @@ impl RingControl {
     }
 }
 
-/// Something that happened to the sound at a place.
-#[derive(Clone, Copy, Debug)]
-struct Note {
-    info: FrameInfo,
-}
-
 /// The side that sound goes into. Dropping it ends the sound, as [`RingControl::finish`] does.
 #[derive(Debug)]
 pub struct RingWriter {
     format: Format,
     samples: Producer<i16>,
-    notes: Producer<Note>,
+    /// What happened to the sound, and where.
+    notes: Producer<FrameInfo>,
     shared: Arc<Shared>,
     written: u64,
     /// Lost or made up since the last note.
@@ -217,8 +212,8 @@ impl RingWriter {
         if self.pending.is_intact() || self.notes.is_full() {
             return;
         }
-        let info = FrameInfo { position: self.written, ..self.pending };
-        if self.notes.push(Note { info }).is_ok() {
+        let note = FrameInfo { position: self.written, ..self.pending };
+        if self.notes.push(note).is_ok() {
             self.pending = FrameInfo::default();
         }
     }
@@ -257,10 +252,10 @@ impl Drop for RingWriter {
 pub struct RingReader {
     format: Format,
     samples: Consumer<i16>,
-    notes: Consumer<Note>,
+    notes: Consumer<FrameInfo>,
     control: RingControl,
     position: u64,
-    next: Option<Note>,
+    next: Option<FrameInfo>,
 }
 
 impl RingReader {
@@ -272,7 +267,7 @@ impl RingReader {
         *info = FrameInfo::at(self.position);
         self.take_notes(self.position, info);
         let channels = self.format.channels.count();
-        let until = self.next.map_or(u64::MAX, |note| note.info.position - self.position);
+        let until = self.next.map_or(u64::MAX, |note| note.position.saturating_sub(self.position));
         let until = usize::try_from(until).unwrap_or(usize::MAX).saturating_mul(channels);
         let most = out.len().min(until);
         self.copy(&mut out[..most])
@@ -314,7 +309,7 @@ impl RingReader {
             if self.next.is_none() {
                 self.next = self.notes.pop().ok();
             }
-            let Some(Note { info: note }) = self.next.filter(|note| note.info.position <= until) else {
+            let Some(note) = self.next.filter(|note| note.position <= until) else {
                 return;
             };
             info.gap = info.gap.saturating_add(note.gap);

@@ -9,6 +9,9 @@ pub use alaw::Alaw;
 pub use l16::L16;
 pub use ulaw::Ulaw;
 
+pub(crate) use alaw::{decode as alaw_sample, encode as alaw_code};
+pub(crate) use ulaw::{decode as ulaw_sample, encode as ulaw_code};
+
 use crate::format::{Channels, SampleRate};
 
 /// Turns samples into RTP payload and back.
