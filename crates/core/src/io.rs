@@ -76,6 +76,9 @@ pub enum Input {
         /// The command's request.
         request: offhook_spi::RequestId,
     },
+    /// Time has come to a deadline: the same as [`Machine::handle_timeout`](offhook_spi::Machine), as it
+    /// stands in a trace.
+    Wake,
 }
 
 /// One thing that the switch wants done.

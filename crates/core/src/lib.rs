@@ -1,11 +1,42 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The server's mind: one pure state machine over applications, lines, calls, sessions and requests.
+//!
+//! [`Switch`] is a [`Machine`](offhook_spi::Machine): it takes one [`Input`] at a [`Moment`], gives
+//! [`Output`]s, and says when it wants to be woken. The story of a call goes through these modules:
+//! it comes into being in `creation`, its states and its end are in `ending`, what applications ask goes
+//! through `asks` and `operate`, what providers say through `tsp` and `msp`.
+//!
+//! [`Moment`]: offhook_spi::Moment
 
 mod app;
+mod asks;
+mod bounds;
+mod call;
+mod creation;
+mod deadline;
+mod digits;
+mod ending;
+mod gather;
 mod id;
 mod io;
 pub mod ladder;
+mod line;
+mod lines;
+mod media;
+mod msp;
+mod operate;
+mod policy;
+mod relay;
+mod request;
+mod rights;
+mod session;
+mod switch;
+pub mod table;
+mod tsp;
 
 pub use app::{Answer, AppEvent, AppProfile, Ask, CallAsk, CallRecord, Interest, LineRecord, Privilege};
+pub use deadline::Reason;
 pub use id::{AppId, AskId, CallId, LineId, NotAnId, ProviderId, Sequence};
 pub use io::{Input, Output};
+pub use policy::{Config, Incoming, LinePolicy, Opening, Unowned};
+pub use switch::{Counts, Switch};
