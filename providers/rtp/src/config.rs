@@ -26,7 +26,7 @@ pub struct RtpConfig {
     pub advertised: Option<IpAddr>,
     /// The lowest and the highest port; each session takes an even port for RTP and the next for RTCP.
     pub ports: (u16, u16),
-    /// Codecs in order of preference.
+    /// Codecs in order of preference, all of one sampling rate.
     pub codecs: Vec<AudioCodec>,
     /// Whether digits may travel as telephone-events (RFC 4733).
     pub telephone_event: bool,
@@ -36,8 +36,8 @@ pub struct RtpConfig {
     pub jitter_min: u16,
     /// The greatest delay of the jitter buffer in milliseconds.
     pub jitter_max: u16,
-    /// Whether packets go to where the far end's packets come from, whatever its description says.
-    pub symmetric: bool,
+    /// From where packets are taken, and whether ours go where they come from.
+    pub symmetric: Symmetric,
     /// Whether reports are sent and read (RTCP).
     pub rtcp: bool,
     /// Milliseconds without a packet after which a stream counts as silent.
@@ -66,6 +66,21 @@ pub enum AudioCodec {
     L16Wide,
 }
 
+/// From where packets are taken, and whether ours follow them (symmetric RTP, RFC 4961).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Symmetric {
+    /// From any port of the address in the far end's description; ours go where they come from.
+    #[default]
+    Address,
+    /// From anywhere: the first credible sender is the far end. Needed when the far end names an address
+    /// behind a NAT; others can push in, so it is not the default.
+    Anywhere,
+    /// From exactly the address and port in the far end's description.
+    Off,
+}
+
 impl RtpConfig {
     /// Says whether the provider can run so.
     ///
@@ -78,6 +93,9 @@ impl RtpConfig {
         }
         if self.codecs.is_empty() {
             return Err("codecs is empty, at least one is needed".to_owned());
+        }
+        if self.codecs.iter().any(|codec| codec.clock() != self.clock()) {
+            return Err("codecs are of different rates, expected all of one".to_owned());
         }
         if !(10..=60).contains(&self.ptime) || !self.ptime.is_multiple_of(10) {
             return Err(format!("ptime is {} ms, expected 10 to 60 in steps of 10", self.ptime));
@@ -99,6 +117,11 @@ impl RtpConfig {
     #[must_use]
     pub fn advertised_address(&self) -> IpAddr {
         self.advertised.unwrap_or(self.bind)
+    }
+
+    /// Samples a second of the codecs, which all have the same.
+    pub(crate) fn clock(&self) -> u32 {
+        self.codecs.first().map_or(8_000, |codec| codec.clock())
     }
 
     /// How long a stream may be without a packet before it counts as silent.
@@ -127,7 +150,7 @@ impl Default for RtpConfig {
             ptime: 20,
             jitter_min: 20,
             jitter_max: 200,
-            symmetric: true,
+            symmetric: Symmetric::Address,
             rtcp: true,
             silence_after: 5_000,
             workers: 0,
@@ -203,6 +226,7 @@ mod tests {
             (RtpConfig { ports: (5_001, 5_002), ..d() }, "ports"),
             (RtpConfig { ports: (0, 10), ..d() }, "ports"),
             (RtpConfig { codecs: Vec::new(), ..d() }, "codecs"),
+            (RtpConfig { codecs: vec![AudioCodec::Pcmu, AudioCodec::L16Wide], ..d() }, "different rates"),
             (RtpConfig { ptime: 25, ..d() }, "ptime"),
             (RtpConfig { jitter_min: 300, ..d() }, "jitter_min"),
             (RtpConfig { bind: "0.0.0.0".parse().unwrap(), ..d() }, "set advertised"),

@@ -2,9 +2,15 @@
 //! MSP for RTP: sessions that speak SDP, the pair of the SIP TSP.
 
 mod config;
+mod leg;
+mod provider;
 mod sdp;
+mod session;
 
-pub use config::{AudioCodec, RtpConfig};
+#[cfg(test)]
+mod tests;
+
+pub use config::{AudioCodec, RtpConfig, Symmetric};
 
 /// Entries for fuzzers.
 #[cfg(fuzzing)]

@@ -60,9 +60,9 @@ pub(super) enum Place {
     Unusable,
 }
 
-/// Whether RTP and RTCP may share a port.
+/// Whether RTP and RTCP may share a port (RFC 5761).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Mux {
+pub(crate) enum Mux {
     /// They may.
     Offered,
     /// They may not.

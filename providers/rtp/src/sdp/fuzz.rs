@@ -15,6 +15,7 @@ pub(crate) fn sdp(data: &[u8]) {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         port: 4_000,
         rtcp: Some(4_001),
+        mux: super::Mux::Offered,
         codecs: AudioCodec::ALL.to_vec(),
         events: Events::Spoken,
         ptime: 20,

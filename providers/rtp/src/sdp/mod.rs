@@ -20,6 +20,7 @@ use offhook_spi::Flowing;
 
 use crate::config::AudioCodec;
 
+pub(crate) use describe::Mux;
 pub(crate) use negotiation::Negotiation;
 
 /// The longest description that is read, in bytes.
@@ -38,6 +39,8 @@ pub(crate) struct Local {
     pub(crate) port: u16,
     /// Port for RTCP; `None` when there is no RTCP.
     pub(crate) rtcp: Option<u16>,
+    /// Whether reports may share the port of the sound when the far end offers that.
+    pub(crate) mux: Mux,
     /// Codecs in order of preference.
     pub(crate) codecs: Vec<AudioCodec>,
     /// Whether telephone-events are offered and accepted.

@@ -9,6 +9,7 @@ use super::describe::{Description, Format, FormatKind, Head, MediaLine, Mux, Pla
 use super::write::{Audio, Line, description};
 use super::{Agreed, EventTypes, Events, Local, Mapping, Rtcp, Unacceptable};
 use crate::config::AudioCodec;
+use crate::leg::{Far, Flow, Plan};
 
 /// The negotiation of a session: what stands, what is open, and what was said last.
 ///
@@ -177,21 +178,43 @@ impl Negotiation {
         matches!(self.open, Open::Offered { .. })
     }
 
-    /// What we offered or answered and may get packets of already.
-    pub(crate) fn receivable(&self) -> Vec<Mapping> {
-        match &self.open {
-            Open::Answered(agreed) => agreed.receive.clone(),
-            Open::Offered { codecs, .. } => codecs.clone(),
-            Open::Nothing => self.agreed.as_ref().map(|agreed| agreed.receive.clone()).unwrap_or_default(),
+    /// What shall flow now: we receive as soon as we have offered or answered, and send what stands.
+    pub(crate) fn plan(&self) -> Plan {
+        let stands = match &self.open {
+            // Early media: it stands until another answer comes.
+            Open::Offered { early: Some(agreed), .. } => Some(agreed),
+            Open::Answered(_) | Open::Nothing | Open::Offered { .. } => self.agreed.as_ref(),
+        };
+        let (expected, expected_events, hears) = match &self.open {
+            Open::Answered(agreed) => {
+                (agreed.receive.as_slice(), agreed.events.map(|e| e.receive), agreed.flow.receives())
+            }
+            // RFC 3264 section 5.1: be ready for what was offered before any answer.
+            Open::Offered { codecs, events, early: None } if self.agreed.is_none() => {
+                (codecs.as_slice(), events.first().map(|(pt, _)| *pt), self.wish.receives())
+            }
+            Open::Offered { codecs, events, .. } => (codecs.as_slice(), events.first().map(|e| e.0), false),
+            Open::Nothing => (&[][..], None, false),
+        };
+        let flow = stands.map_or(Flowing::Neither, |agreed| agreed.flow);
+        let mut receive = expected.to_vec();
+        for mapping in stands.iter().flat_map(|agreed| &agreed.receive) {
+            if !receive.iter().any(|known| known.payload_type == mapping.payload_type) {
+                receive.push(*mapping);
+            }
         }
-    }
-
-    /// Payload types of telephone-events that may come.
-    pub(crate) fn receivable_events(&self) -> Option<u8> {
-        match &self.open {
-            Open::Answered(agreed) => agreed.events.map(|e| e.receive),
-            Open::Offered { events, .. } => events.first().map(|(payload_type, _)| *payload_type),
-            Open::Nothing => self.agreed.as_ref()?.events.map(|e| e.receive),
+        let agreed_events = stands.and_then(|agreed| agreed.events);
+        Plan {
+            flow: Flow(Flowing::of(flow.sends(), flow.receives() || hears)),
+            receive,
+            receive_events: agreed_events.map(|events| events.receive).or(expected_events),
+            far: stands.map(|agreed| Far {
+                remote: agreed.remote,
+                rtcp: agreed.rtcp,
+                send: agreed.send,
+                events: agreed.events,
+                ptime: agreed.ptime,
+            }),
         }
     }
 
@@ -209,7 +232,7 @@ impl Negotiation {
         Ok(Agreed {
             flow: meet(self.wish, line.effective_flow()),
             remote,
-            rtcp: self.rtcp(line, line.mux),
+            rtcp: self.rtcp(line, self.local.mux),
             send,
             receive: vec![send],
             events: self.theirs(&line.formats, send.codec).map(|(payload_type, understood)| EventTypes {

@@ -11,6 +11,7 @@ fn local() -> Local {
         address: "192.0.2.1".parse().unwrap(),
         port: 4_000,
         rtcp: Some(4_001),
+        mux: Mux::Offered,
         codecs: vec![AudioCodec::Pcmu, AudioCodec::Pcma],
         events: Events::Spoken,
         ptime: 20,
@@ -335,6 +336,9 @@ fn reports_go_where_they_should() {
     let mut silent = Negotiation::new(Local { rtcp: None, ..local() });
     let (text, agreed) = silent.answer(&far("m=audio 6000 RTP/AVP 0\na=rtcp-mux")).unwrap();
     assert_eq!(agreed.rtcp, Rtcp::Off);
+    let mut apart = Negotiation::new(Local { mux: Mux::Unknown, ..local() });
+    let apart = apart.answer(&far("m=audio 6000 RTP/AVP 0\na=rtcp-mux")).unwrap();
+    assert_eq!(apart.1.rtcp, to("192.0.2.9:6001"));
     assert!(!text.contains("rtcp"), "{text}");
 }
 
@@ -429,9 +433,9 @@ fn an_answer_counts_only_after_commit() {
     negotiation.answer(SIPP).unwrap();
     let before = negotiation.commit().cloned();
     negotiation.answer(&far("m=audio 9000 RTP/AVP 8")).unwrap();
-    assert_eq!(negotiation.receivable()[0].codec, AudioCodec::Pcma, "received at once");
+    assert_eq!(negotiation.plan().receive[0].codec, AudioCodec::Pcma, "received at once");
     assert_eq!(negotiation.rollback().cloned(), before);
-    assert_eq!(negotiation.receivable()[0].codec, AudioCodec::Pcmu);
+    assert_eq!(negotiation.plan().receive[0].codec, AudioCodec::Pcmu);
 }
 
 #[test]
