@@ -192,7 +192,7 @@ impl Agent {
             self.alarms.disarm(alarm);
         }
         for outbound in mem::take(&mut dialog.way.waiting) {
-            self.not_sent(outbound);
+            self.not_sent(&outbound);
         }
         let key = dialog.dialog.key();
         if self.dialogs.get(&key) == Some(&(call, id)) {
@@ -233,8 +233,8 @@ impl Agent {
     }
 
     /// A request that never left.
-    pub(super) fn not_sent(&mut self, outbound: Outbound) {
-        if let Outbound::Begin(_, Purpose::Plain(id)) = outbound {
+    pub(super) fn not_sent(&mut self, outbound: &Outbound) {
+        if let Outbound::Begin(_, Purpose::Plain(id)) = *outbound {
             self.event(Event::RequestDone { id, outcome: Err(Failure::Transport) });
         }
     }
@@ -254,7 +254,7 @@ impl Agent {
                 Outbound::Begin(_, Purpose::Reinvite) => {
                     self.on_reinvite_done(now, usage, id, Err(Failure::Transport));
                 }
-                Outbound::Ack(_) | Outbound::Begin(_, Purpose::Plain(_)) => self.not_sent(outbound),
+                Outbound::Ack(_) | Outbound::Begin(_, Purpose::Plain(_)) => self.not_sent(&outbound),
             }
         }
     }

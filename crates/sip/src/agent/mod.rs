@@ -17,7 +17,7 @@ mod reinvite;
 mod send;
 mod within;
 
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]
 mod tests;
@@ -29,9 +29,7 @@ use std::sync::Arc;
 
 use offhook_spi::{Machine, Moment};
 
-pub use api::{
-    Command, Config, Ending, Event, Input, Limits, NextHop, Output, ServerRequestId,
-};
+pub use api::{Command, Config, Ending, Event, Input, Limits, NextHop, Output, ServerRequestId};
 
 pub use crate::invite::{Body, DialogId, Failure, InviteId, RequestId};
 pub use crate::transaction::{Flow, FlowId, ResponsePort, Timing, Transport, prefers_stream};
@@ -198,7 +196,7 @@ impl Agent {
                 });
             }
             Command::Retry { id, method, headers, flow } => {
-                self.with(id, |agent, usage| agent.retry(now, usage, &method, headers, flow));
+                self.with(id, |agent, usage| agent.retry(now, usage, &method, &headers, flow));
             }
         }
     }

@@ -18,6 +18,9 @@ const MAX_COLLISIONS: u8 = 8;
 impl Agent {
     pub(super) fn reinvite(&mut self, now: Moment, usage: &mut Usage, headers: Headers, body: Option<Body>) {
         let call = usage.id;
+        if usage.is_told {
+            return;
+        }
         if let Some(contact) = headers.get(name::CONTACT) {
             usage.contact = Some(contact.into());
         }
@@ -194,16 +197,16 @@ impl Agent {
         now: Moment,
         usage: &mut Usage,
         method: &Method,
-        headers: Headers,
+        headers: &Headers,
         flow: Option<Flow>,
     ) {
         if *method == Method::BYE {
-            self.retry_bye(now, usage, &headers, flow);
+            self.retry_bye(now, usage, headers, flow);
             return;
         }
         let call = usage.id;
         let Some(dialog) = usage.main() else {
-            self.retry_invite(now, usage, &headers, flow);
+            self.retry_invite(now, usage, headers, flow);
             return;
         };
         let id = dialog.id;
@@ -216,10 +219,10 @@ impl Agent {
         }
         self.alarms.disarm(Alarm::Reoffer(call, id));
         if dialog.open().admits_ours() {
-            self.send_reinvite(now, usage, id, &headers);
+            self.send_reinvite(now, usage, id, headers);
         } else if let Some(reoffer) = &mut dialog.reoffer {
             // Another INVITE came in between; the credentials wait with the rest.
-            replace(&mut reoffer.headers, &headers);
+            replace(&mut reoffer.headers, headers);
             reoffer.stage = Stage::Waiting;
         }
     }

@@ -240,7 +240,7 @@ impl Agent {
     pub(super) fn receive_via(&self, request: &mut Request, flow: &Flow) -> Option<(Flow, SocketAddr)> {
         let mut via = request.headers.top_via().ok()?;
         let source = flow.remote;
-        let sent_port = via.port.unwrap_or(flow.transport.port());
+        let sent_port = via.port.unwrap_or_else(|| flow.transport.port());
         let asks_rport = via.rport().is_some();
         if asks_rport || via.ip() != Some(source.ip()) {
             via.set_received(source.ip());

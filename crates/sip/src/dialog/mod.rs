@@ -180,6 +180,9 @@ fn rows(headers: &Headers) -> Box<[Box<str>]> {
     headers.record_routes().unwrap_or_default().iter().map(|route| route.to_string().into()).collect()
 }
 
+/// The address in `Contact`, without the headers that a URI may carry: they mean nothing in a Request-URI
+/// (section 19.1.5).
 fn target(headers: &Headers) -> Option<Uri> {
-    headers.contacts().ok()?.into_iter().next().map(|contact| contact.uri)
+    let contact = headers.contacts().ok()?.into_iter().next()?;
+    Some(if contact.uri.headers().is_some() { contact.uri.without_headers() } else { contact.uri })
 }

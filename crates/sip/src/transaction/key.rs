@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How messages find their transaction (RFC 3261 sections 17.1.3 and 17.2.3).
 
-use crate::message::{Headers, Method, Request, Response};
+use crate::message::{HeaderError, Method, NameAddr, Request, Response};
 
 /// Names a transaction inside one table; never reused.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -50,9 +50,9 @@ impl ServerKey {
             return Self(format!("{branch} {sent_by} {method}").into());
         }
         let number = headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
-        let (from, call) = (tag(headers, Side::From), headers.call_id().unwrap_or_default());
+        let (from, call) = (tag(headers.from()), headers.call_id().unwrap_or_default());
         // The To tag of an INVITE's ACK is ours, so it cannot be part of the key.
-        let to = if *method == Method::INVITE { String::new() } else { tag(headers, Side::To) };
+        let to = if *method == Method::INVITE { String::new() } else { tag(headers.to()) };
         Self(format!("{} {branch} {sent_by} {method} {number} {call} {from} {to}", request.uri).into())
     }
 }
@@ -65,27 +65,18 @@ impl MergeKey {
     /// Requests inside dialogs cannot be merged.
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let headers = &request.headers;
-        if !tag(headers, Side::To).is_empty() || request.method == Method::CANCEL {
+        if !tag(headers.to()).is_empty() || request.method == Method::CANCEL {
             return None;
         }
         let cseq = headers.cseq().ok()?;
         let call = headers.call_id().unwrap_or_default();
-        Some(Self(format!("{call} {} {} {}", tag(headers, Side::From), cseq.seq, cseq.method).into()))
+        Some(Self(format!("{call} {} {} {}", tag(headers.from()), cseq.seq, cseq.method).into()))
     }
 }
 
 /// The beginning of every branch that is unique (RFC 3261 section 8.1.1.7).
 const COOKIE: &str = "z9hG4bK";
 
-enum Side {
-    From,
-    To,
-}
-
-fn tag(headers: &Headers, side: Side) -> String {
-    let address = match side {
-        Side::From => headers.from(),
-        Side::To => headers.to(),
-    };
+fn tag(address: Result<NameAddr, HeaderError>) -> String {
     address.ok().and_then(|address| address.tag().map(str::to_owned)).unwrap_or_default()
 }

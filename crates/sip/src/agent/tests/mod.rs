@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Agents that talk to each other over a network of the mind.
 
+mod auth;
 mod calls;
+mod cancel;
+mod endings;
+mod forks;
+mod properties;
+mod reinvites;
+mod routes;
+mod rules;
+mod times;
 mod world;

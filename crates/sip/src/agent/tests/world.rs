@@ -143,9 +143,15 @@ impl World {
 
     /// Lets time pass.
     pub(super) fn run(&mut self, time: Duration) {
+        self.run_with(time, |_| {});
+    }
+
+    /// Lets time pass and lets the owners look after every step.
+    pub(super) fn run_with(&mut self, time: Duration, mut look: impl FnMut(&mut Self)) {
         let until = self.now + time;
         while let Some(at) = self.next().filter(|at| *at <= until) {
             self.step(at);
+            look(self);
         }
         self.now = until;
     }
