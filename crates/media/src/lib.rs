@@ -5,6 +5,7 @@
 //! that pulls the first and pushes the second. Nothing in this crate reads a clock of its own.
 
 pub mod codec;
+pub mod engine;
 pub mod file;
 mod format;
 #[cfg(fuzzing)]

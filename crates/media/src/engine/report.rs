@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A leg's RTCP: when to report, what the peer reports.
+
+use std::time::Duration;
+
+use offhook_spi::Moment;
+
+use super::SendStatistics;
+use crate::format::SampleRate;
+use crate::quality::{Impairment, Measured, Rating};
+use crate::rtp::{
+    Cname, Due, NtpTime, Random, Report, ReportBlock, RtcpItem, RtcpItems, RtcpSchedule, RtcpWriter,
+    SenderInfo, Ssrc, TooSmall, round_trip,
+};
+
+/// Bytes a second that RTCP's share is reckoned from: G.711 in packets of 20 ms.
+const BANDWIDTH: f64 = 10_000.0;
+
+/// The reports of a leg.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    schedule: RtcpSchedule,
+    random: Random,
+    cname: Cname,
+    /// The peer's last sender report: the middle of its clock, and when it came.
+    heard: Option<(u32, Moment)>,
+    /// What the peer last said of our stream.
+    block: Option<ReportBlock>,
+    round_trip: Option<Duration>,
+    /// Packets sent when we last reported.
+    sent: u64,
+    peer_sends: bool,
+}
+
+/// What a compound packet told beside numbers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Told {
+    Nothing,
+    /// The peer leaves.
+    Bye,
+}
+
+/// What is said, and from whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Saying {
+    pub(super) from: Ssrc,
+    pub(super) sender: Option<SenderInfo>,
+    pub(super) block: Option<ReportBlock>,
+}
+
+impl Reporter {
+    pub(super) fn new(now: Moment, cname: Cname, mut random: Random) -> Self {
+        let mut schedule = RtcpSchedule::new(now, BANDWIDTH, &mut random);
+        // A call has two parties; both may send.
+        schedule.set_members(now, 2, 2, true);
+        Self {
+            schedule,
+            random,
+            cname,
+            heard: None,
+            block: None,
+            round_trip: None,
+            sent: 0,
+            peer_sends: false,
+        }
+    }
+
+    /// Whether a report is due.
+    pub(super) fn is_due(&mut self, now: Moment) -> bool {
+        now >= self.schedule.deadline() && self.schedule.poll(now, &mut self.random) == Due::Now
+    }
+
+    /// Reads a compound packet that came at `at`.
+    pub(super) fn receive(
+        &mut self,
+        at: Moment,
+        wall: NtpTime,
+        compound: &[u8],
+        ours: Ssrc,
+        theirs: Option<Ssrc>,
+    ) -> Told {
+        let mut told = Told::Nothing;
+        let mut is_rtcp = false;
+        for item in RtcpItems::new(compound, ours) {
+            is_rtcp = true;
+            match item {
+                RtcpItem::Bye(from) if theirs.is_none_or(|ssrc| ssrc == from) => told = Told::Bye,
+                RtcpItem::Report(report) if report.from != ours => self.note(at, wall, &report),
+                RtcpItem::Bye(_) | RtcpItem::Cname(..) | RtcpItem::Report(_) => {}
+            }
+        }
+        if is_rtcp {
+            self.schedule.received(compound.len());
+        }
+        told
+    }
+
+    /// Writes the report that is due; gives its length.
+    pub(super) fn write(
+        &mut self,
+        now: Moment,
+        wall: NtpTime,
+        saying: Saying,
+        packets: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, TooSmall> {
+        // A sender is who sent since its last report but one (RFC 3550 section 6.4).
+        let is_sender = packets != self.sent;
+        self.sent = packets;
+        self.schedule.set_members(now, 2, u32::from(is_sender) + u32::from(self.peer_sends), is_sender);
+        let len = self.compose(
+            now,
+            wall,
+            Saying { sender: saying.sender.filter(|_| is_sender), ..saying },
+            buffer,
+            false,
+        )?;
+        self.schedule.sent(now, len, &mut self.random);
+        Ok(len)
+    }
+
+    /// Writes the last report and the farewell.
+    pub(super) fn write_bye(
+        &self,
+        now: Moment,
+        wall: NtpTime,
+        saying: Saying,
+        buffer: &mut [u8],
+    ) -> Result<usize, TooSmall> {
+        self.compose(now, wall, saying, buffer, true)
+    }
+
+    /// Half of the last round trip; zero while unknown.
+    pub(super) fn one_way(&self) -> Duration {
+        self.round_trip.unwrap_or_default() / 2
+    }
+
+    pub(super) const fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    pub(super) fn statistics(&self, rate: SampleRate, to: &mut SendStatistics) {
+        let Some(block) = self.block else { return };
+        let loss = f64::from(block.fraction_lost) / 256.0;
+        let jitter = rate.duration_of(u64::from(block.jitter));
+        to.lost = Some(u64::try_from(block.lost).unwrap_or(0));
+        to.loss = Some(loss);
+        to.jitter = Some(jitter);
+        // The peer's buffer is unknown; it needs about twice the jitter to bear it.
+        let delay = self.one_way() + jitter * 2 + super::TICK;
+        to.mos = Some(Rating::of(&Measured { loss, delay }, Impairment::G711).mos());
+    }
+
+    fn note(&mut self, at: Moment, wall: NtpTime, report: &Report) {
+        self.peer_sends = report.sender.is_some();
+        if let Some(sender) = report.sender {
+            self.heard = Some((sender.ntp.middle(), at));
+        }
+        if let Some(block) = report.block {
+            self.block = Some(block);
+            self.round_trip = round_trip(wall, &block).or(self.round_trip);
+        }
+    }
+
+    fn compose(
+        &self,
+        now: Moment,
+        wall: NtpTime,
+        saying: Saying,
+        buffer: &mut [u8],
+        is_last: bool,
+    ) -> Result<usize, TooSmall> {
+        let sender = saying.sender.map(|sender| SenderInfo { ntp: wall, ..sender });
+        let block = saying.block.map(|block| match self.heard {
+            Some((last_report, at)) => {
+                let since = now.since(at).as_nanos().saturating_mul(1 << 16) / 1_000_000_000;
+                let since_last_report = u32::try_from(since).unwrap_or(u32::MAX);
+                ReportBlock { last_report, since_last_report, ..block }
+            }
+            None => block,
+        });
+        let mut writer = RtcpWriter::new(buffer);
+        writer.report(&Report { from: saying.from, sender, block })?;
+        writer.cname(saying.from, &self.cname)?;
+        if is_last {
+            writer.bye(saying.from)?;
+        }
+        Ok(writer.len())
+    }
+}
