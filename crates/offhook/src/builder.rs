@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Setting a server up: which providers, which policies, what is written down.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use offhook_core::{Config, ProviderId, Switch};
+use offhook_spi::{DynMsp, DynTsp, Incompatible, Msp, Tsp};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::app;
+use crate::audio::Rings;
+use crate::error::{Error, ErrorKind};
+use crate::journal::Journal;
+use crate::offhook::Offhook;
+use crate::runtime::{FromProvider, Inbox, Newcomer, Server, host};
+use crate::trace::TraceWriter;
+
+/// Sets a server up; [`Offhook::builder`] makes one.
+#[must_use = "nothing runs before `start`"]
+pub struct Builder {
+    config: Config,
+    journal: usize,
+    trace: Option<PathBuf>,
+    tsps: Vec<Box<dyn DynTsp>>,
+    msps: Vec<Box<dyn DynMsp>>,
+    #[cfg(feature = "sip")]
+    sip: Vec<offhook_sip::SipConfig>,
+    rings: Rings,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            config: Config::default(),
+            journal: JOURNAL,
+            trace: None,
+            tsps: Vec::new(),
+            msps: Vec::new(),
+            #[cfg(feature = "sip")]
+            sip: Vec::new(),
+            rings: Rings::default(),
+        }
+    }
+
+    /// Adds a telephony provider.
+    pub fn tsp(mut self, provider: impl Tsp) -> Self {
+        self.tsps.push(Box::new(provider));
+        self
+    }
+
+    /// Adds a media provider.
+    pub fn msp(mut self, provider: impl Msp) -> Self {
+        self.msps.push(Box::new(provider));
+        self
+    }
+
+    /// Adds the SIP provider; its sockets are bound by [`Builder::start`].
+    #[cfg(feature = "sip")]
+    pub fn sip(mut self, config: offhook_sip::SipConfig) -> Self {
+        self.sip.push(config);
+        self
+    }
+
+    /// Adds the RTP provider, the pair of the SIP provider.
+    #[cfg(feature = "rtp")]
+    pub fn rtp(mut self, config: offhook_rtp::RtpConfig) -> Self {
+        let provider = offhook_rtp::RtpMsp::new(config);
+        self.rings = Rings::of(&provider);
+        self.msp(provider)
+    }
+
+    /// Decides how lines treat calls that nobody owns, and sets limits.
+    pub fn policy(mut self, policy: Config) -> Self {
+        self.config = policy;
+        self
+    }
+
+    /// Writes everything that happens to a file, from which it can be replayed and drawn
+    /// (see [`trace`](crate::trace)). An existing file is replaced.
+    ///
+    /// A trace holds names, numbers and digits in the clear.
+    pub fn trace(mut self, path: impl Into<PathBuf>) -> Self {
+        self.trace = Some(path.into());
+        self
+    }
+
+    /// Sets how many events the journal remembers for readers that fall behind; 16,384 unless set.
+    pub fn journal(mut self, events: usize) -> Self {
+        self.journal = events;
+        self
+    }
+
+    /// Starts the server and waits until all providers have said which lines they have.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when a socket or the trace file cannot be opened; [`ErrorKind::Unsupported`]
+    /// when a provider speaks another version of the contract; [`ErrorKind::ProviderGone`] or
+    /// [`ErrorKind::TimedOut`] when one does not get ready.
+    #[cfg_attr(not(feature = "sip"), expect(unused_mut, reason = "only the SIP provider is added here"))]
+    pub async fn start(mut self) -> Result<Offhook, Error> {
+        #[cfg(feature = "sip")]
+        let sip_addresses = self.bind_sip().await?;
+        let trace = match &self.trace {
+            Some(path) => Some(TraceWriter::create(path, &self.config)?),
+            None => None,
+        };
+        let (commands, commands_out) = mpsc::channel(COMMANDS);
+        let (to_server, providers) = mpsc::channel(BATCHES);
+        let (releases, releases_out) = mpsc::unbounded_channel();
+        let inbox = Inbox { commands: commands_out, providers, releases: releases_out };
+        let newcomers = start_providers(self.msps, self.tsps, &to_server)?;
+        let journal = Arc::new(Journal::new(self.journal));
+        let (alive, alive_out) = watch::channel(());
+        let switch = Switch::new(self.config);
+        let mut server = Server::new(switch, Arc::clone(&journal), trace, releases, alive);
+        let violations = Arc::clone(&server.violations);
+        let (reply, ready) = oneshot::channel();
+        server.welcome(newcomers, reply);
+        tokio::spawn(server.run(inbox));
+        let handle =
+            Arc::new(app::Server { commands, journal, violations, rings: self.rings, alive: alive_out });
+        match tokio::time::timeout(START, ready).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(not_ready))) => {
+                let operation = format!("start provider '{}'", not_ready.provider);
+                return Err(Error::new(ErrorKind::ProviderGone, operation, not_ready.detail));
+            }
+            Ok(Err(_)) => return Err(Error::shut_down("start the server")),
+            Err(_) => {
+                let detail = format!("a provider did not say within {START:?} which lines it has");
+                return Err(Error::timed_out("start the server", detail));
+            }
+        }
+        Ok(Offhook::new(
+            handle,
+            #[cfg(feature = "sip")]
+            sip_addresses,
+        ))
+    }
+
+    #[cfg(feature = "sip")]
+    async fn bind_sip(&mut self) -> Result<Vec<offhook_sip::BoundAddresses>, Error> {
+        let mut addresses = Vec::with_capacity(self.sip.len());
+        for config in std::mem::take(&mut self.sip) {
+            let bound = offhook_sip::SipTsp::bind(config).await;
+            let (provider, bound) = bound.map_err(|error| {
+                let detail = error.to_string();
+                Error::io("bind the sockets of the SIP provider", detail, error)
+            })?;
+            self.tsps.push(Box::new(provider));
+            addresses.push(bound);
+        }
+        Ok(addresses)
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).field("trace", &self.trace).finish()
+    }
+}
+
+/// Opens the links and starts the providers, media first: lines need their sessions.
+fn start_providers(
+    msps: Vec<Box<dyn DynMsp>>,
+    tsps: Vec<Box<dyn DynTsp>>,
+    to_server: &mpsc::Sender<FromProvider>,
+) -> Result<Vec<Newcomer>, Error> {
+    let mut newcomers = Vec::with_capacity(msps.len() + tsps.len());
+    let mut ids = (1..).map(ProviderId);
+    for (msp, provider) in msps.into_iter().zip(ids.by_ref()) {
+        let manifest = msp.manifest();
+        let hosted = host(provider, &manifest, to_server.clone(), move |link| msp.run(link));
+        let hosted = hosted.map_err(|error| incompatible(&manifest.name, error))?;
+        newcomers.push(Newcomer::Msp(provider, manifest, hosted));
+    }
+    for (tsp, provider) in tsps.into_iter().zip(ids) {
+        let manifest = tsp.manifest();
+        let hosted = host(provider, &manifest, to_server.clone(), move |link| tsp.run(link));
+        let hosted = hosted.map_err(|error| incompatible(&manifest.name, error))?;
+        newcomers.push(Newcomer::Tsp(provider, manifest, hosted));
+    }
+    Ok(newcomers)
+}
+
+fn incompatible(name: &str, error: Incompatible) -> Error {
+    let detail = format!("{error}; use a provider made for this version");
+    Error::new(ErrorKind::Unsupported, format!("start provider '{name}'"), detail)
+}
+
+/// Commands that wait for the server.
+const COMMANDS: usize = 1_024;
+/// Batches of events that wait for the server.
+const BATCHES: usize = 64;
+/// Events that the journal remembers unless told otherwise.
+const JOURNAL: usize = 16_384;
+/// How long providers may take to get ready.
+const START: Duration = Duration::from_secs(10);

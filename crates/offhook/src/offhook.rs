@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The server in this process, as a handle.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use offhook_core::AppProfile;
+
+use crate::app::{App, Server};
+use crate::builder::Builder;
+use crate::error::Error;
+use crate::runtime::Command;
+
+/// A telephone server in this process.
+///
+/// The handle is cheap to clone. The server ends with [`Offhook::shutdown`], or on its own some time
+/// after the last handle of it and of all its applications, lines and calls was dropped; both ways it
+/// hangs up, unregisters and closes its files.
+#[derive(Clone)]
+pub struct Offhook {
+    server: Arc<Server>,
+    #[cfg(feature = "sip")]
+    sip: Arc<[offhook_sip::BoundAddresses]>,
+}
+
+impl Offhook {
+    pub(crate) fn new(
+        server: Arc<Server>,
+        #[cfg(feature = "sip")] sip: Vec<offhook_sip::BoundAddresses>,
+    ) -> Self {
+        Self {
+            server,
+            #[cfg(feature = "sip")]
+            sip: sip.into(),
+        }
+    }
+
+    /// Begins to set a server up.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Introduces an application. Every use of this makes another one, also under the same name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShutDown`](crate::ErrorKind::ShutDown).
+    pub async fn app(&self, name: impl Into<String>) -> Result<App, Error> {
+        self.app_with(AppProfile { name: name.into(), priority: 0 }).await
+    }
+
+    /// As [`Offhook::app`], with a priority: higher gets incoming calls first.
+    ///
+    /// # Errors
+    /// As [`Offhook::app`].
+    pub async fn app_with(&self, profile: AppProfile) -> Result<App, Error> {
+        App::join(Arc::clone(&self.server), profile).await
+    }
+
+    /// The addresses that the sockets of the SIP providers are bound to, in the order in which the
+    /// providers were added.
+    #[cfg(feature = "sip")]
+    #[must_use]
+    pub fn sip_addresses(&self) -> &[offhook_sip::BoundAddresses] {
+        &self.sip
+    }
+
+    /// How often a provider has broken the contract since the server began.
+    #[must_use]
+    pub fn violations(&self) -> u64 {
+        self.server.violations.load(Ordering::Relaxed)
+    }
+
+    /// Ends everything in an orderly way: hangs up, unregisters, closes files. From now on every
+    /// request fails with [`ErrorKind::ShutDown`](crate::ErrorKind::ShutDown). Shutting down twice does
+    /// no harm.
+    pub async fn shutdown(&self) {
+        // Where the queue is closed, somebody else is at it already.
+        self.server.commands.send(Command::ShutDown).await.ok();
+        let mut alive = self.server.alive.clone();
+        while alive.changed().await.is_ok() {}
+    }
+}
+
+impl fmt::Debug for Offhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offhook").field("running", &!self.server.commands.is_closed()).finish()
+    }
+}
