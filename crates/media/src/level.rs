@@ -187,16 +187,22 @@ impl LevelMeter {
     }
 }
 
+/// The nearest sample. Unlike `f32::round` this needs no call into a library on any processor.
+#[inline]
+pub(crate) fn rounded(value: f32) -> i16 {
+    (value + 0.5f32.copysign(value)) as i16
+}
+
 /// The sum of the squares, in eight lanes so that it vectorises.
 pub(crate) fn energy(samples: &[i16]) -> f32 {
+    let (chunks, rest) = samples.as_chunks::<8>();
     let mut lanes = [0f32; 8];
-    let chunks = samples.chunks_exact(lanes.len());
-    let rest: f32 = chunks.remainder().iter().map(|&sample| f32::from(sample) * f32::from(sample)).sum();
     for chunk in chunks {
-        for (lane, &sample) in lanes.iter_mut().zip(chunk) {
-            *lane += f32::from(sample) * f32::from(sample);
+        for (lane, sample) in lanes.iter_mut().zip(chunk.map(f32::from)) {
+            *lane += sample * sample;
         }
     }
+    let rest: f32 = rest.iter().map(|&sample| f32::from(sample) * f32::from(sample)).sum();
     lanes.iter().sum::<f32>() + rest
 }
 

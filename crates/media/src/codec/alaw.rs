@@ -44,7 +44,7 @@ pub(crate) fn encode(sample: i16) -> u8 {
     let sign = sample >> 31;
     let magnitude = sample ^ sign;
     // At least LINEAR, so that the exponent never lies below the first segment and nothing wraps.
-    let curved = ((magnitude.max(LINEAR) as f32).to_bits() >> MANTISSA_SHIFT) - SEGMENT_ZERO;
+    let curved = ((magnitude.max(LINEAR) as f32).to_bits() >> MANTISSA_SHIFT).wrapping_sub(SEGMENT_ZERO);
     let code = if magnitude < LINEAR { magnitude >> 4 } else { curved as i32 };
     (code as u8 | (!sign as u8 & 0x80)) ^ EVEN_BITS
 }
@@ -54,11 +54,11 @@ pub(crate) fn encode(sample: i16) -> u8 {
 pub(crate) fn decode(code: u8) -> i16 {
     let code = i32::from(code ^ EVEN_BITS);
     let body = code & 0x7f;
-    let middle = ((body as u32 + SEGMENT_ZERO) << MANTISSA_SHIFT) | (1 << (MANTISSA_SHIFT - 1));
+    let middle = ((body as u32).wrapping_add(SEGMENT_ZERO) << MANTISSA_SHIFT) | (1 << (MANTISSA_SHIFT - 1));
     let curved = ((f32::from_bits(middle) + INTEGER).to_bits() & 0xffff) as i32;
-    let magnitude = if body < 16 { (body << 4) + 8 } else { curved };
-    let sign = (code >> 7) - 1;
-    ((magnitude ^ sign) - sign) as i16
+    let magnitude = if body < 16 { (body << 4) | 8 } else { curved };
+    let sign = (code >> 7).wrapping_sub(1);
+    (magnitude ^ sign).wrapping_sub(sign) as i16
 }
 
 #[cfg(test)]

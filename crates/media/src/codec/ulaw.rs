@@ -3,7 +3,8 @@
 //!
 //! A µ-law code is a tiny floating-point number: three bits of exponent, four of mantissa. Both directions
 //! therefore go through the fields of an `f32`, in straight-line code that the compiler turns into vector
-//! instructions; the tests hold them against the text of the Recommendation for every input.
+//! instructions; the tests hold them against the text of the Recommendation for every input. Nothing here can
+//! overflow, but the arithmetic is of the wrapping kind because a check would end the vectors.
 
 use super::{Codec, Sampling};
 
@@ -52,8 +53,8 @@ pub(crate) fn encode(sample: i16) -> u8 {
     let sample = i32::from(sample);
     // One's complement, so that the two halves of the scale mirror each other exactly.
     let sign = sample >> 31;
-    let magnitude = ((sample ^ sign) + BIAS).min(CLIP);
-    let code = ((magnitude as f32).to_bits() >> MANTISSA_SHIFT) - SEGMENT_ZERO;
+    let magnitude = (sample ^ sign).wrapping_add(BIAS).min(CLIP);
+    let code = ((magnitude as f32).to_bits() >> MANTISSA_SHIFT).wrapping_sub(SEGMENT_ZERO);
     !(code as u8 | (sign as u8 & 0x80))
 }
 
@@ -61,11 +62,11 @@ pub(crate) fn encode(sample: i16) -> u8 {
 #[inline]
 pub(crate) fn decode(code: u8) -> i16 {
     let code = u32::from(!code);
-    let middle = (((code & 0x7f) + SEGMENT_ZERO) << MANTISSA_SHIFT) | (1 << (MANTISSA_SHIFT - 1));
+    let middle = ((code & 0x7f).wrapping_add(SEGMENT_ZERO) << MANTISSA_SHIFT) | (1 << (MANTISSA_SHIFT - 1));
     let magnitude = (f32::from_bits(middle) + INTEGER).to_bits() & 0xffff;
-    let magnitude = magnitude as i32 - BIAS;
-    let sign = -((code >> 7) as i32);
-    ((magnitude ^ sign) - sign) as i16
+    let magnitude = (magnitude as i32).wrapping_sub(BIAS);
+    let sign = ((code >> 7) as i32).wrapping_neg();
+    (magnitude ^ sign).wrapping_sub(sign) as i16
 }
 
 #[cfg(test)]

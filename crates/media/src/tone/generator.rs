@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Frequency;
 use super::oscillator::Oscillator;
 use crate::format::Format;
-use crate::level::Level;
+use crate::level::{Level, rounded};
 use crate::node::{Flow, FrameInfo, Source};
 
 /// The most sines that sound together.
@@ -200,11 +200,6 @@ impl ToneGenerator {
         self.next += 1;
         true
     }
-
-    fn sample(&mut self) -> i16 {
-        let sum: f32 = self.sounding.iter_mut().take(self.voices).map(Oscillator::sample).sum();
-        sum.round() as i16
-    }
 }
 
 impl Source for ToneGenerator {
@@ -214,17 +209,24 @@ impl Source for ToneGenerator {
 
     fn pull(&mut self, out: &mut [i16], info: &mut FrameInfo) -> Flow {
         *info = FrameInfo::at(self.position);
-        let mut frames = out.chunks_mut(self.format.channels.count());
-        for frame in &mut frames {
+        let channels = self.format.channels.count();
+        let mut rest = out;
+        while !rest.is_empty() {
             if self.left == 0 && !self.advance() {
-                frame.fill(0);
-                frames.for_each(|frame| frame.fill(0));
+                rest.fill(0);
                 return Flow::End;
             }
-            let sample = self.sample();
-            frame.fill(sample);
-            self.left = self.left.saturating_sub(1);
-            self.position = self.position.saturating_add(1);
+            let moments = rest.len().div_ceil(channels) as u64;
+            let run = moments.min(self.left);
+            self.left -= run;
+            self.position = self.position.saturating_add(run);
+            let length = rest.len().min(usize::try_from(run).unwrap_or(usize::MAX).saturating_mul(channels));
+            let (now, later) = rest.split_at_mut(length);
+            let voices = &mut self.sounding[..self.voices];
+            for moment in now.chunks_mut(channels) {
+                moment.fill(rounded(voices.iter_mut().map(Oscillator::sample).sum()));
+            }
+            rest = later;
         }
         Flow::Continue
     }
