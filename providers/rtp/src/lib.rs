@@ -2,7 +2,10 @@
 //! MSP for RTP: sessions that speak SDP, the pair of the SIP TSP.
 
 mod config;
+mod driver;
 mod leg;
+mod node;
+mod ports;
 mod provider;
 mod sdp;
 mod session;
@@ -11,6 +14,8 @@ mod session;
 mod tests;
 
 pub use config::{AudioCodec, RtpConfig, Symmetric};
+pub use driver::RtpMsp;
+pub use ports::{AppAudio, FromCall, Ports, ToCall};
 
 /// Entries for fuzzers.
 #[cfg(fuzzing)]

@@ -13,6 +13,7 @@ use crate::leg::Output;
 #[derive(Debug)]
 pub(super) struct Fitted {
     class: TerminalClass,
+    stream: StreamKey,
     /// Path of its file.
     path: Option<String>,
     stage: Stage,
@@ -66,7 +67,7 @@ impl Session {
                     _ => None,
                 };
                 let stage = Stage::Coming { request, unwanted: None };
-                self.terminals.insert(key, Fitted { class: what.class(), path, stage });
+                self.terminals.insert(key, Fitted { class: what.class(), stream, path, stage });
                 out.push(Output::Attach { session: self.key, stream, terminal: key, what });
             }
         }
@@ -199,8 +200,8 @@ impl Session {
         if self.terminals.contains_key(&key) {
             return Err(self.invalid(format!("{key} is taken")));
         }
-        if self.terminals.len() >= MAX_TERMINALS {
-            let detail = format!("{} has {MAX_TERMINALS} terminals, there is room for no more", self.key);
+        if self.terminals.values().filter(|fitted| fitted.stream == stream).count() >= MAX_TERMINALS {
+            let detail = format!("{} has {MAX_TERMINALS} terminals on the stream, expected fewer", self.key);
             return Err(Refusal::new(RefusalKind::Busy, detail));
         }
         let fits = match what.class() {
@@ -232,7 +233,7 @@ impl Session {
     }
 }
 
-/// The most terminals of a session.
-const MAX_TERMINALS: usize = 16;
+/// The most terminals on a stream: the engine patches six, and one place is for digits.
+const MAX_TERMINALS: usize = 5;
 /// The most tones that a detector listens for.
 const MAX_TONES: usize = 16;

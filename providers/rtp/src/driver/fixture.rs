@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Terminals: what each class means for the engine, the files and the application's rings.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use offhook_media::engine::{Echo, LegControl};
+use offhook_media::file::{self, Encoding, JobId, PlayOrder, RecordOrder, Storage};
+use offhook_media::ring::{self, RingControl};
+use offhook_media::tone::{Repeat, ToneGenerator, ToneScript};
+use offhook_media::{Sink, Source};
+use offhook_spi::{Refusal, RefusalKind, SessionKey, StreamKey, Terminal, TerminalControl, TerminalKey};
+
+use super::legs::components;
+use super::{Driver, Signal};
+use crate::leg::Input;
+use crate::node::{Converted, Gate, ToneListener};
+
+/// What the driver remembers of a terminal.
+pub(super) enum Fixture {
+    /// Repeats what comes in.
+    Echo,
+    /// Listens for tones.
+    Listener,
+    /// Plays out of a ring: a file or a program.
+    Playing { ring: RingControl, job: Option<JobId>, paused: bool },
+    /// Takes into a sink that a gate guards: a file or a program.
+    Taking { gate: Arc<AtomicBool>, paused: bool },
+    /// Needs nothing to be remembered.
+    Plain,
+}
+
+impl Driver {
+    /// Puts a terminal on a stream; files are looked at first, on a thread that may wait for a disk.
+    pub(super) fn attach(
+        &mut self,
+        session: SessionKey,
+        stream: StreamKey,
+        terminal: TerminalKey,
+        what: Terminal,
+    ) {
+        if !matches!(what, Terminal::FilePlayback { .. } | Terminal::FileRecording { .. }) {
+            let result = self.fit(session, stream, terminal, what);
+            self.inputs.push_back(Input::Attached { session, terminal, result });
+            return;
+        }
+        let signals = self.signals.clone();
+        tokio::task::spawn_blocking(move || {
+            let result = check_file(&what);
+            let checked = Signal::Checked { session, stream, terminal, what, result };
+            signals.blocking_send(checked).ok();
+        });
+    }
+
+    /// Makes a terminal whose file can be used, if it has one.
+    pub(super) fn fit(
+        &mut self,
+        session: SessionKey,
+        stream: StreamKey,
+        terminal: TerminalKey,
+        what: Terminal,
+    ) -> Result<(), Refusal> {
+        let Some(id) = self.legs.get(&session).map(|leg| leg.id) else {
+            return Err(Refusal::new(RefusalKind::StaleHandle, format!("{session} has ended")));
+        };
+        let fixture = match what {
+            Terminal::Echo => {
+                self.tell(id, LegControl::Echo(Echo::On));
+                Fixture::Echo
+            }
+            Terminal::FilePlayback { path, repeat } => {
+                let (ring, source) = ring::channel(self.format, FILE_RING);
+                let control = ring.control();
+                control.pause();
+                let job = self.next_job(session, terminal);
+                let repeat = if repeat { Repeat::Forever } else { Repeat::Times(1) };
+                let files = vec![(PathBuf::from(path), Storage::Wav)];
+                self.disk.play(job, PlayOrder { files, repeat, ring }).map_err(failed)?;
+                self.tell(id, LegControl::AddSource(terminal, Box::new(source)));
+                Fixture::Playing { ring: control, job: Some(job), paused: false }
+            }
+            Terminal::FileRecording { path } => {
+                let (sink, ring) = ring::channel(self.format, FILE_RING);
+                let job = self.next_job(session, terminal);
+                let order = RecordOrder { path: PathBuf::from(path), encoding: Encoding::PcmS16, ring };
+                self.disk.record(job, order).map_err(failed)?;
+                let gate = Arc::new(AtomicBool::new(false));
+                let sink = Box::new(Gate::new(sink, Arc::clone(&gate)));
+                self.tell(id, LegControl::AddSink(terminal, sink));
+                Fixture::Taking { gate, paused: false }
+            }
+            Terminal::Application { port } if stream == StreamKey::AudioOut => {
+                let source = self.ports.take_source(port).ok_or_else(|| no_port(port))?;
+                let control = source.control();
+                control.pause();
+                let source: Box<dyn Source> = if source.format().rate == self.format.rate {
+                    Box::new(source)
+                } else {
+                    Box::new(Converted::source(source, self.format).map_err(failed)?)
+                };
+                self.tell(id, LegControl::AddSource(terminal, source));
+                Fixture::Playing { ring: control, job: None, paused: false }
+            }
+            Terminal::Application { port } => {
+                let sink = self.ports.take_sink(port).ok_or_else(|| no_port(port))?;
+                let gate = Arc::new(AtomicBool::new(false));
+                let sink: Box<dyn Sink> = if sink.format().rate == self.format.rate {
+                    Box::new(Gate::new(sink, Arc::clone(&gate)))
+                } else {
+                    let converted = Converted::sink(sink, self.format).map_err(failed)?;
+                    Box::new(Gate::new(converted, Arc::clone(&gate)))
+                };
+                self.tell(id, LegControl::AddSink(terminal, sink));
+                Fixture::Taking { gate, paused: false }
+            }
+            Terminal::Tone { tone } => {
+                let script = ToneScript::steady(&components(&tone));
+                let source = Box::new(ToneGenerator::new(self.format, &script));
+                self.tell(id, LegControl::AddSource(terminal, source));
+                Fixture::Plain
+            }
+            Terminal::ToneDetector { tones } => {
+                let notes = self.notes.clone();
+                let listener = ToneListener::new(self.format, session, terminal, &tones, notes);
+                self.tell(id, LegControl::AddSink(terminal, Box::new(listener)));
+                Fixture::Listener
+            }
+            Terminal::Null => Fixture::Plain,
+            what => {
+                let detail = format!("{:?} is not known", what.class());
+                return Err(Refusal::new(RefusalKind::Unsupported, detail));
+            }
+        };
+        if let Some(leg) = self.legs.get_mut(&session) {
+            leg.fixtures.insert(terminal, fixture);
+        }
+        self.follow_gates(session);
+        Ok(())
+    }
+
+    /// Takes a terminal off. What a recording has not written yet is written, and then told.
+    pub(super) fn detach(&mut self, session: SessionKey, terminal: TerminalKey) {
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let id = leg.id;
+        let removed = leg.fixtures.remove(&terminal);
+        let echoes = leg.fixtures.values().any(|fixture| matches!(fixture, Fixture::Echo));
+        match removed {
+            Some(Fixture::Echo) if !echoes => self.tell(id, LegControl::Echo(Echo::Off)),
+            Some(Fixture::Echo) => {}
+            Some(_) | None => self.tell(id, LegControl::Remove(terminal)),
+        }
+    }
+
+    pub(super) fn control(&mut self, session: SessionKey, terminal: TerminalKey, control: TerminalControl) {
+        if control == TerminalControl::Stop {
+            return self.detach(session, terminal);
+        }
+        let fixture = self.legs.get_mut(&session).and_then(|leg| leg.fixtures.get_mut(&terminal));
+        match (fixture, control) {
+            (Some(Fixture::Playing { job: Some(job), .. }), TerminalControl::Seek(at)) => {
+                let job = *job;
+                // Only a disk with a thousand orders before it says no; the file then goes on where it is.
+                self.disk.seek(job, at).ok();
+            }
+            (Some(Fixture::Playing { paused, .. } | Fixture::Taking { paused, .. }), control) => {
+                *paused = control == TerminalControl::Pause;
+                self.follow_gates(session);
+            }
+            _ => {}
+        }
+    }
+
+    /// Lets sound through where it flows: what plays waits until it is sent, what takes until it is received.
+    pub(super) fn follow_gates(&self, session: SessionKey) {
+        let Some(leg) = self.legs.get(&session) else { return };
+        for fixture in leg.fixtures.values() {
+            match fixture {
+                Fixture::Playing { ring, paused, .. } if *paused || !leg.sends() => ring.pause(),
+                Fixture::Playing { ring, .. } => ring.resume(),
+                Fixture::Taking { gate, paused } => {
+                    let open = leg.has_begun && !leg.incoming.paused && !paused;
+                    gate.store(open, Ordering::Relaxed);
+                }
+                Fixture::Echo | Fixture::Listener | Fixture::Plain => {}
+            }
+        }
+    }
+
+    fn next_job(&mut self, session: SessionKey, terminal: TerminalKey) -> JobId {
+        self.last_job += 1;
+        let job = JobId(self.last_job);
+        self.jobs.insert(job, (session, terminal));
+        job
+    }
+}
+
+/// Looks whether the file of a terminal can be used.
+fn check_file(what: &Terminal) -> Result<(), Refusal> {
+    let named = |path: &str, error: &dyn fmt::Display| failed(format!("{path}: {error}"));
+    match what {
+        Terminal::FilePlayback { path, .. } => {
+            file::open(path.as_ref()).map(drop).map_err(|error| named(path, &error))
+        }
+        Terminal::FileRecording { path } => {
+            std::fs::File::create(path).map(drop).map_err(|error| named(path, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn failed(error: impl fmt::Display) -> Refusal {
+    Refusal::new(RefusalKind::OperationFailed, error.to_string())
+}
+
+fn no_port(port: u64) -> Refusal {
+    Refusal::new(
+        RefusalKind::InvalidParameter,
+        format!("application port {port} is not open, or taken already"),
+    )
+}
+
+/// How much of a file waits between disk and leg.
+const FILE_RING: Duration = Duration::from_millis(500);
