@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use detector::{DtmfDetector, DtmfEvent, DtmfLimits};
+use offhook_spi::Digit;
 
 use super::Frequency;
 use super::generator::{Component, Repeat, Step, ToneScript};
@@ -60,6 +61,18 @@ impl DtmfDigit {
     #[must_use]
     pub fn to_char(self) -> char {
         char::from(CHARACTERS[usize::from(self.0 & 15)])
+    }
+
+    /// The tones of a telephone key; the hook flash has none.
+    #[must_use]
+    pub fn from_digit(digit: Digit) -> Option<Self> {
+        Self::from_event(digit.event())
+    }
+
+    /// The telephone key of these tones.
+    #[must_use]
+    pub fn to_digit(self) -> Digit {
+        Digit::from_event(self.0).expect("all sixteen events are keys")
     }
 
     /// The two frequencies of the key, low group first (ITU-T Q.23).

@@ -74,12 +74,15 @@ fn digits_characters_and_events_convert_both_ways() {
         assert_eq!(usize::from(digit.event()), event);
         assert_eq!(DtmfDigit::from_event(digit.event()), Some(digit));
         assert_eq!(digit.to_char(), character);
+        assert_eq!(digit.to_digit(), Digit::new(character).unwrap());
+        assert_eq!(DtmfDigit::from_digit(digit.to_digit()), Some(digit));
     }
     assert_eq!(DtmfDigit::from_char('d'), DtmfDigit::from_char('D'));
     for none in ['E', ' ', '٣', 'Ā', '+'] {
         assert_eq!(DtmfDigit::from_char(none), None);
     }
     assert_eq!(DtmfDigit::from_event(16), None);
+    assert_eq!(Digit::new('!').and_then(DtmfDigit::from_digit), None);
 }
 
 #[test]
