@@ -178,6 +178,11 @@ impl Call {
     pub(crate) const fn kind(&self) -> StateKind {
         self.life.kind()
     }
+
+    /// Who may hear of the call: everybody with a handle, nobody before its birth.
+    pub(crate) fn hearers(&self) -> Vec<AppId> {
+        if self.life.is_pending() { Vec::new() } else { self.holders.all() }
+    }
 }
 
 impl fmt::Display for Illegal {

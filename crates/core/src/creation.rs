@@ -220,10 +220,14 @@ impl Switch {
         self.forget_key(call.provider, call.key, call.line);
     }
 
-    /// Nobody waits for a pending call any more.
+    /// Nobody waits for a pending call any more: it is dropped as soon as it is born, and nobody hears.
     pub(crate) fn doom(&mut self, id: CallId) {
-        if let Some(call) = self.calls.get_mut(id) {
-            call.fate = call.fate.max(Fate::Doomed);
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.fate = call.fate.max(Fate::Doomed);
+        for app in std::mem::take(&mut call.holders).all() {
+            if let Some(app) = self.apps.get_mut(&app) {
+                app.calls.remove(&id);
+            }
         }
     }
 

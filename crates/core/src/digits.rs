@@ -121,7 +121,7 @@ impl Switch {
     /// (inventory rules 58, 61).
     pub(crate) fn digit_heard(&mut self, id: CallId, digit: Digit, mode: DigitMode) {
         let Some(call) = self.calls.get_mut(id) else { return };
-        let to = call.holders.all();
+        let to = call.hearers();
         let Some(watch) = call.digits.as_mut().filter(|_| call.life.kind().is_live()) else { return };
         let is_monitored = watch.monitored().contains(mode);
         let end = watch.gathering.as_mut().map(|gathering| gathering.take(digit));

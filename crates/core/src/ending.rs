@@ -47,7 +47,7 @@ impl Switch {
         let Some(call) = self.calls.get(id) else { return };
         let state = call.life.state();
         if state != before || call.life.narrowed() != narrowed {
-            let (to, state, allowed) = (call.holders.all(), state.clone(), self.allowed(id));
+            let (to, state, allowed) = (call.hearers(), state.clone(), self.allowed(id));
             self.tell(to, AppEvent::CallState { call: id, state, allowed });
         }
     }

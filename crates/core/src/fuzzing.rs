@@ -1,1 +1,634 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+//! Anything may happen to a switch: bodies of fuzz targets, run as ordinary tests too.
+//!
+//! Bytes become applications that ask, providers that reply, report, err and vanish, and time that
+//! passes. Meanwhile watchers check what must always hold: one answer per request, nothing about a call
+//! before its birth or after its end, no gap between events, and nothing left once everything is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use offhook_spi::{
+    Address, CallInfo, CallKey, CallParams, CallState, Cause, Digit, DigitMode, Gather, GatherEnd,
+    GenerationEnd, LineCaps, LineKey, LineStatus, Machine, Manifest, MediaSet, Moment, MspCaps, MspCommand,
+    MspEvent, Op, OpSet, Opaque, Outcome, Refusal, RefusalKind, Reply, RequestId, SchemaId, SessionKey,
+    SessionStatistics, SessionWish, StreamChange, StreamKey, StreamState, Terminal, TerminalClass,
+    TerminalControl, TerminalKey, TspCommand, TspEvent, VersionRange,
+};
+
+use crate::app::{Answer, AppEvent, AppProfile, Ask, CallAsk, Interest};
+use crate::id::{AppId, AskId, CallId, LineId, ProviderId};
+use crate::io::{Input, Output};
+use crate::policy::{Config, Incoming, LinePolicy, Unowned};
+use crate::record::Entry;
+use crate::switch::Switch;
+
+/// Turns bytes into a story and checks what must always hold.
+///
+/// # Panics
+/// When it does not hold.
+pub fn operations(data: &[u8]) {
+    drop(story(data));
+}
+
+/// As [`operations`]; gives what went in and what came out, to be replayed.
+///
+/// # Panics
+/// When something that must always hold does not.
+#[must_use]
+pub fn story(data: &[u8]) -> (Config, Vec<Entry>, Vec<Output>) {
+    let mut bytes = Bytes(data);
+    let config = bytes.config();
+    let mut story = Story::new(config.clone());
+    while !bytes.0.is_empty() {
+        let input = story.choose(&mut bytes);
+        story.happen(input);
+    }
+    story.finish();
+    (config, story.entries, story.outputs)
+}
+
+/// Reads lines of JSON as whatever travels on a link and feeds what is understood to a switch.
+pub fn frames(data: &[u8]) {
+    let mut story = Story::new(Config::default());
+    let line = story.line();
+    story.happen(Input::Ask { app: AppId(0), id: AskId(900), ask: Ask::OpenLine { line, interest: BOTH } });
+    for frame in data.split(|byte| *byte == b'\n') {
+        if let Ok(event) = serde_json::from_slice(frame) {
+            story.happen(Input::Tsp { provider: story.tsp, event });
+        }
+        if let Ok(event) = serde_json::from_slice(frame) {
+            story.happen(Input::Msp { provider: story.msp, event });
+        }
+        if let Ok(ask) = serde_json::from_slice(frame) {
+            let id = story.next_ask();
+            story.happen(Input::Ask { app: AppId(0), id, ask });
+        }
+        let _ = serde_json::from_slice::<TspCommand>(frame);
+        let _ = serde_json::from_slice::<MspCommand>(frame);
+        let _ = serde_json::from_slice::<Entry>(frame);
+    }
+    story.finish();
+}
+
+const BOTH: Interest = Interest { monitor: true, own: MediaSet::AUDIO };
+const LINE: LineKey = LineKey(1);
+
+/// A source of decisions; once empty, everything is zero.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn byte(&mut self) -> u8 {
+        match self.0 {
+            [first, rest @ ..] => {
+                self.0 = rest;
+                *first
+            }
+            [] => 0,
+        }
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::from(self.byte()) % end.max(1)
+    }
+
+    fn pick<T: Clone>(&mut self, list: &[T]) -> Option<T> {
+        list.get(self.below(list.len())).cloned()
+    }
+
+    fn config(&mut self) -> Config {
+        let byte = self.byte();
+        let usual = LinePolicy {
+            incoming: if byte & 1 == 0 { Incoming::Ring } else { Incoming::Reject },
+            unowned: match byte >> 1 & 3 {
+                0 | 1 => Unowned::Drop,
+                2 => Unowned::HandOff,
+                _ => Unowned::Keep,
+            },
+            ..LinePolicy::default()
+        };
+        Config { usual, max_calls: 40, ..Config::default() }
+    }
+
+    fn state(&mut self) -> CallState {
+        match self.below(16) {
+            0 => CallState::Idle,
+            1 => CallState::Offering,
+            2 => CallState::Accepted,
+            3 => CallState::DialTone,
+            4 => CallState::Dialing,
+            5 => CallState::Proceeding,
+            6 => CallState::Ringback,
+            7 => CallState::Busy,
+            8 => CallState::OnHold,
+            9 => CallState::Conferenced { conference: CallKey::core(1) },
+            10 => CallState::OnHoldPendingConference,
+            11 => CallState::OnHoldPendingTransfer,
+            12 => CallState::Disconnected { cause: Cause::NormalClearing },
+            13 => CallState::Unknown,
+            _ => CallState::CONNECTED,
+        }
+    }
+
+    fn digit(&mut self) -> Digit {
+        Digit::from_event(self.byte() % 17).unwrap_or_else(|| unreachable!("there are 17 keys"))
+    }
+
+    fn reply(&mut self) -> Reply {
+        match self.below(4) {
+            0 => Reply::Refused(Refusal::new(RefusalKind::OperationFailed, "it failed")),
+            1 if self.byte() > 200 => Reply::Refused(Refusal::new(RefusalKind::StaleHandle, "who?")),
+            _ => Reply::Done(Outcome::Done),
+        }
+    }
+
+    fn data(&mut self) -> Opaque {
+        let bytes = if self.byte() == 255 { Opaque::MAX_BYTES + 1 } else { 3 };
+        Opaque { schema: SchemaId::new("test"), data: "x".repeat(bytes) }
+    }
+}
+
+/// A switch, those around it, and the watchers.
+struct Story {
+    switch: Switch,
+    now: Moment,
+    tsp: ProviderId,
+    msp: ProviderId,
+    providers: u32,
+    serial: u64,
+    asks: u64,
+    entries: Vec<Entry>,
+    outputs: Vec<Output>,
+    /// Requests that a provider has not replied to.
+    open: Vec<(ProviderId, RequestId)>,
+    /// Keys and sessions that were ever heard of: used in events whether they live or not.
+    keys: Vec<CallKey>,
+    sessions: Vec<SessionKey>,
+    ids: Vec<CallId>,
+    /// What watchers know: who waits for an answer, who may hear of which call and whether it is over.
+    waiting: BTreeMap<AskId, Option<CallId>>,
+    born: BTreeMap<(AppId, CallId), bool>,
+    sequence: u64,
+}
+
+impl Story {
+    fn new(config: Config) -> Self {
+        let mut story = Self {
+            switch: Switch::new(config),
+            now: Moment::ZERO,
+            tsp: ProviderId(0),
+            msp: ProviderId(0),
+            providers: 0,
+            serial: 0,
+            asks: 1000,
+            entries: Vec::new(),
+            outputs: Vec::new(),
+            open: Vec::new(),
+            keys: vec![CallKey::core(1), CallKey::provider(1)],
+            sessions: vec![SessionKey(1)],
+            ids: Vec::new(),
+            waiting: BTreeMap::new(),
+            born: BTreeMap::new(),
+            sequence: 0,
+        };
+        for app in 0..3 {
+            story.happen(Input::AppUp { app: AppId(app), profile: profile(app) });
+        }
+        story.msp_up();
+        story.tsp_up();
+        story
+    }
+
+    fn tsp_up(&mut self) {
+        self.providers += 1;
+        self.tsp = ProviderId(self.providers);
+        let provider = self.tsp;
+        self.happen(Input::TspUp { provider, manifest: manifest("tsp") });
+        self.happen(Input::Tsp { provider, event: line_up() });
+    }
+
+    fn msp_up(&mut self) {
+        self.providers += 1;
+        self.msp = ProviderId(self.providers);
+        let provider = self.msp;
+        self.happen(Input::MspUp { provider, manifest: manifest("msp") });
+        let ops = OpSet::from([Op::GenerateDigits, Op::GenerateTone, Op::MonitorDigits]);
+        let terminals = vec![TerminalClass::Echo, TerminalClass::FileRecording];
+        let caps = MspCaps { ops, media: MediaSet::AUDIO, terminals };
+        self.happen(Input::Msp { provider, event: MspEvent::Ready { caps } });
+    }
+
+    fn line(&self) -> LineId {
+        self.switch.lines.keys().next().unwrap_or_default()
+    }
+
+    fn next_ask(&mut self) -> AskId {
+        self.asks += 1;
+        AskId(self.asks)
+    }
+
+    /// What happens next.
+    fn choose(&mut self, bytes: &mut Bytes<'_>) -> Input {
+        let (tsp, msp) = (self.tsp, self.msp);
+        match bytes.below(32) {
+            0..=11 => {
+                let (app, id) = (AppId(bytes.below(4) as u64), self.next_ask());
+                Input::Ask { app, id, ask: self.ask(bytes) }
+            }
+            12..=19 => match bytes.pick(&self.open) {
+                Some((provider, request)) if provider == tsp => {
+                    Input::Tsp { provider, event: TspEvent::Reply { request, result: bytes.reply() } }
+                }
+                Some((provider, request)) => {
+                    Input::Msp { provider, event: MspEvent::Reply { request, result: bytes.reply() } }
+                }
+                None => Input::Wake,
+            },
+            20..=25 => Input::Tsp { provider: tsp, event: self.tsp_event(bytes) },
+            26..=28 => Input::Msp { provider: msp, event: self.msp_event(bytes) },
+            29 | 30 => {
+                self.now += Duration::from_millis(u64::from(bytes.byte()) * 100);
+                Input::Wake
+            }
+            _ => self.upheaval(bytes),
+        }
+    }
+
+    fn ask(&mut self, bytes: &mut Bytes<'_>) -> Ask {
+        let line = self.line();
+        let call = bytes.pick(&self.ids).unwrap_or_default();
+        match bytes.below(12) {
+            0 => Ask::Lines,
+            1 => Ask::Calls,
+            2 => {
+                let own = if bytes.byte() & 1 == 0 { MediaSet::AUDIO } else { MediaSet::EMPTY };
+                Ask::OpenLine { line, interest: Interest { monitor: bytes.byte() & 1 == 0, own } }
+            }
+            3 if bytes.byte() > 160 => Ask::CloseLine { line },
+            3 | 4 => Ask::MakeCall { line, to: Address::new("bob"), params: Box::<CallParams>::default() },
+            5 => Ask::CallRecord { call },
+            6 => Ask::Deallocate { call, keep: bytes.byte() & 3 == 0 },
+            7 => Ask::Statistics { call },
+            _ => Ask::Call { call, op: self.call_ask(bytes) },
+        }
+    }
+
+    fn call_ask(&self, bytes: &mut Bytes<'_>) -> CallAsk {
+        let other = bytes.pick(&self.ids).unwrap_or_default();
+        let terminal = TerminalKey(bytes.byte().into());
+        match bytes.below(24) {
+            0 => CallAsk::Accept,
+            1 | 2 => CallAsk::Answer,
+            3 => CallAsk::AddToConference { member: other },
+            4 => CallAsk::BlindTransfer { to: Address::new("carol") },
+            5 => CallAsk::CompleteTransfer { consultation: other, as_conference: bytes.byte() & 1 == 0 },
+            6 => CallAsk::Dial { digits: "1".to_owned() },
+            7..=9 => CallAsk::Drop { cause: None },
+            10 => CallAsk::Hold,
+            11 => CallAsk::Unhold,
+            12 => CallAsk::SwapHold { with: other },
+            13 => CallAsk::SetupTransfer { to: None },
+            14 => CallAsk::SetupConference,
+            15 => CallAsk::PrepareAddToConference { to: None },
+            16 => CallAsk::GatherDigits { gather: gather(bytes) },
+            17 => CallAsk::MonitorDigits {
+                modes: if bytes.byte() & 1 == 0 { vec![DigitMode::Event] } else { Vec::new() },
+            },
+            18 => CallAsk::GenerateDigits {
+                digits: vec![bytes.digit(); bytes.below(3)],
+                mode: None,
+                duration: None,
+            },
+            19 => CallAsk::GenerateTone { tone: None },
+            20 => CallAsk::SelectTerminal { stream: StreamKey::AudioOut, what: Terminal::Echo },
+            21 => CallAsk::UnselectTerminal { terminal },
+            22 => CallAsk::TerminalControl { terminal, control: TerminalControl::Stop },
+            _ => CallAsk::SetStream { stream: StreamKey::AudioIn, change: StreamChange::Mute },
+        }
+    }
+
+    fn tsp_event(&mut self, bytes: &mut Bytes<'_>) -> TspEvent {
+        let call = bytes.pick(&self.keys).unwrap_or(CallKey::core(0));
+        let allowed = (bytes.byte() & 7 == 0).then(|| OpSet::from([Op::Drop, Op::Hold]));
+        match bytes.below(16) {
+            0 | 1 => {
+                self.serial += 1;
+                let key = CallKey::provider(self.serial);
+                self.keys.push(key);
+                let state = if bytes.byte() > 30 { CallState::Offering } else { bytes.state() };
+                TspEvent::NewCall { line: LINE, call: key, info: Box::<CallInfo>::default(), state }
+            }
+            2 => TspEvent::CallInfo { call, info: Box::<CallInfo>::default() },
+            3 => TspEvent::Digit { call, digit: bytes.digit(), mode: DigitMode::Event },
+            4 => TspEvent::Gathered { call, digits: Vec::new(), end: GatherEnd::BufferFull },
+            5 => TspEvent::Generated { call, end: GenerationEnd::Done },
+            6 => TspEvent::Relay { call, to: bytes.pick(&self.sessions), data: bytes.data() },
+            7 => TspEvent::Redirected { call, targets: Vec::new(), cause: None },
+            8 => TspEvent::ToneHeard { call, tone: 1 },
+            9 => TspEvent::Extension { call: Some(call), line: Some(LINE), data: bytes.data() },
+            10 => TspEvent::Reply { request: RequestId(bytes.byte().into()), result: bytes.reply() },
+            _ => TspEvent::CallState { call, state: bytes.state(), allowed },
+        }
+    }
+
+    fn msp_event(&mut self, bytes: &mut Bytes<'_>) -> MspEvent {
+        let session = bytes.pick(&self.sessions).unwrap_or(SessionKey(0));
+        let terminal = TerminalKey(bytes.byte().into());
+        match bytes.below(10) {
+            0 => MspEvent::Digit { session, digit: bytes.digit(), mode: DigitMode::Event },
+            1 => MspEvent::EndOfFile { session, terminal },
+            2 => MspEvent::Generated { session, end: GenerationEnd::Done },
+            3 | 4 => MspEvent::Relay { session, data: bytes.data() },
+            5 | 6 => MspEvent::SessionEnded { session, statistics: None },
+            7 => MspEvent::Statistics { session, statistics: Box::<SessionStatistics>::default() },
+            8 => MspEvent::ToneHeard { session, terminal, tone: 0, on: true },
+            _ => MspEvent::Stream { session, stream: StreamKey::AudioIn, state: StreamState::Silent },
+        }
+    }
+
+    /// Something rare: a queue overflows, an application or a provider leaves and another comes.
+    fn upheaval(&mut self, bytes: &mut Bytes<'_>) -> Input {
+        match bytes.below(8) {
+            0 | 1 => match bytes.pick(&self.open) {
+                Some((provider, request)) => Input::Overflow { provider, request },
+                None => Input::Wake,
+            },
+            2 => {
+                let app = AppId(bytes.below(3) as u64);
+                self.happen(Input::AppDown { app });
+                Input::AppUp { app, profile: profile(app.0) }
+            }
+            3 => {
+                self.happen(Input::ProviderDown { provider: self.tsp, detail: String::new() });
+                self.serial = 0;
+                self.keys.truncate(2);
+                self.tsp_up();
+                Input::Wake
+            }
+            4 => {
+                self.happen(Input::ProviderDown { provider: self.msp, detail: String::new() });
+                self.msp_up();
+                Input::Wake
+            }
+            5 => {
+                self.happen(Input::Tsp { provider: self.tsp, event: TspEvent::LineDown { line: LINE } });
+                Input::Tsp { provider: self.tsp, event: line_up() }
+            }
+            _ => Input::Wake,
+        }
+    }
+
+    /// Lets something happen while the watchers watch.
+    fn happen(&mut self, input: Input) {
+        self.before(&input);
+        self.entries.push(Entry { at: self.now, input: input.clone() });
+        self.switch.handle(self.now, input);
+        while let Some(output) = self.switch.poll() {
+            self.watch(&output);
+            self.outputs.push(output);
+        }
+    }
+
+    fn before(&mut self, input: &Input) {
+        match input {
+            Input::Ask { id, ask, .. } => {
+                let given_back = match ask {
+                    Ask::Deallocate { call, .. } => Some(*call),
+                    _ => None,
+                };
+                self.waiting.insert(*id, given_back);
+            }
+            Input::AppDown { app } => self.born.retain(|(holder, _), _| holder != app),
+            Input::Tsp { provider, event: TspEvent::Reply { request, .. } }
+            | Input::Msp { provider, event: MspEvent::Reply { request, .. } }
+            | Input::Overflow { provider, request } => {
+                self.open.retain(|open| *open != (*provider, *request));
+            }
+            Input::ProviderDown { provider, .. } => self.open.retain(|(open, _)| open != provider),
+            _ => {}
+        }
+    }
+
+    fn watch(&mut self, output: &Output) {
+        match output {
+            Output::Answer { app, id, result } => {
+                let asked = self.waiting.remove(id);
+                assert!(asked.is_some(), "{id:?} was answered twice");
+                match result {
+                    Ok(Answer::Call { call }) => self.birth(*app, *call),
+                    Ok(Answer::Conference { conference, consultation }) => {
+                        self.birth(*app, *conference);
+                        self.birth(*app, *consultation);
+                    }
+                    Ok(Answer::Done { .. }) => {
+                        if let Some(Some(call)) = asked {
+                            self.born.remove(&(*app, call));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Output::Event { sequence, to, event } => {
+                self.sequence += 1;
+                assert_eq!(sequence.0, self.sequence, "events have a gap");
+                assert!(to.is_sorted() && !to.is_empty(), "{to:?}");
+                to.iter().for_each(|app| self.hear(*app, event));
+            }
+            Output::Tsp { provider, command } => self.command(*provider, command),
+            Output::Msp { provider, command } => self.media_command(*provider, command),
+            Output::Violation { .. } => {}
+        }
+    }
+
+    fn birth(&mut self, app: AppId, call: CallId) {
+        assert!(self.born.insert((app, call), false).is_none(), "{call} was born twice for {app}");
+        self.ids.push(call);
+    }
+
+    /// An application hears of a call only between its birth and its end.
+    fn hear(&mut self, app: AppId, event: &AppEvent) {
+        match event {
+            AppEvent::NewCall { record } => {
+                self.ids.push(record.call);
+                self.born.insert((app, record.call), false);
+            }
+            AppEvent::CallState { call, state, .. } => {
+                let over = self.born.get_mut(&(app, *call));
+                assert_eq!(over.as_deref(), Some(&false), "{app} hears of {call}: {state}");
+                if let Some(over) = over {
+                    *over = *state == CallState::Idle;
+                }
+            }
+            AppEvent::CallInfo { call, .. }
+            | AppEvent::Digit { call, .. }
+            | AppEvent::Gathered { call, .. }
+            | AppEvent::Generated { call, .. }
+            | AppEvent::Owners { call, .. }
+            | AppEvent::Redirected { call, .. } => {
+                assert_eq!(self.born.get(&(app, *call)), Some(&false), "{app} hears {event:?}");
+            }
+            AppEvent::EndOfFile { call, .. }
+            | AppEvent::Recorded { call, .. }
+            | AppEvent::SessionEnded { call, .. }
+            | AppEvent::Stream { call, .. } => {
+                assert!(self.born.contains_key(&(app, *call)), "{app} hears {event:?}");
+            }
+            _ => {}
+        }
+    }
+
+    fn command(&mut self, provider: ProviderId, command: &TspCommand) {
+        assert_eq!(provider, self.tsp, "a command to a provider that is gone");
+        match command {
+            TspCommand::Call { request, call, .. } => {
+                self.open.push((provider, *request));
+                self.keys.push(*call);
+            }
+            TspCommand::Open { request, .. } => self.open.push((provider, *request)),
+            _ => {}
+        }
+    }
+
+    fn media_command(&mut self, provider: ProviderId, command: &MspCommand) {
+        assert_eq!(provider, self.msp, "a command to a provider that is gone");
+        match command {
+            MspCommand::CreateSession { request, session, .. } => {
+                self.open.push((provider, *request));
+                self.sessions.push(*session);
+            }
+            MspCommand::GenerateDigits { request, .. }
+            | MspCommand::GenerateTone { request, .. }
+            | MspCommand::MonitorDigits { request, .. }
+            | MspCommand::SelectTerminal { request, .. }
+            | MspCommand::SetStream { request, .. }
+            | MspCommand::Statistics { request, .. }
+            | MspCommand::TerminalControl { request, .. }
+            | MspCommand::UnselectTerminal { request, .. } => self.open.push((provider, *request)),
+            _ => {}
+        }
+    }
+
+    /// Everything ends: the line or its provider goes, time passes, applications leave.
+    fn finish(&mut self) {
+        if self.serial % 2 == 0 {
+            self.happen(Input::ProviderDown { provider: self.tsp, detail: String::new() });
+            self.happen(Input::ProviderDown { provider: self.msp, detail: String::new() });
+        } else {
+            self.happen(Input::Tsp { provider: self.tsp, event: TspEvent::LineDown { line: LINE } });
+        }
+        while let Some(at) = self.switch.deadline() {
+            self.now = self.now.max(at);
+            self.happen(Input::Wake);
+        }
+        assert!(self.waiting.is_empty(), "never answered: {:?}", self.waiting);
+        for app in 0..3 {
+            self.happen(Input::AppDown { app: AppId(app) });
+        }
+        assert!(self.switch.is_empty(), "left over: {:?}", self.switch.counts());
+        let distinct: BTreeSet<_> = self.entries.iter().map(|entry| entry.at).collect();
+        assert!(distinct.len() <= self.entries.len());
+    }
+}
+
+fn profile(app: u64) -> AppProfile {
+    AppProfile { name: format!("application {app}"), priority: 0 }
+}
+
+fn manifest(name: &str) -> Manifest {
+    Manifest {
+        name: name.to_owned(),
+        vendor: String::new(),
+        release: String::new(),
+        spi: VersionRange::CURRENT,
+        schemas: Vec::new(),
+    }
+}
+
+/// A line that offers everything but what only its MSP can do.
+fn line_up() -> TspEvent {
+    let from_msp = [Op::GenerateDigits, Op::GenerateTone, Op::MonitorDigits];
+    let caps = LineCaps {
+        ops: Op::ALL.into_iter().map(|(op, _)| op).filter(|op| !from_msp.contains(op)).collect(),
+        media: MediaSet::AUDIO,
+        session: Some(SessionWish { msp: "msp".to_owned(), schema: SchemaId::new("test") }),
+        ..LineCaps::default()
+    };
+    let (stable_id, status) = ("line".to_owned(), LineStatus::default());
+    TspEvent::LineUp { line: LINE, stable_id, caps: Box::new(caps), status }
+}
+
+fn gather(bytes: &mut Bytes<'_>) -> Option<Gather> {
+    (bytes.byte() & 3 != 0).then(|| Gather {
+        max: u16::from(bytes.byte() % 5),
+        terminators: vec![bytes.digit()],
+        first_timeout: Some(Duration::from_secs(3)),
+        inter_timeout: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{TraceLine, compare, replay};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_happens_the_watchers_stay_silent(data in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            operations(&data);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// What was recorded is written as lines, read back and replayed: equal bit for bit.
+        #[test]
+        fn a_recording_replays_bit_for_bit(data in proptest::collection::vec(any::<u8>(), 0..2000)) {
+            let (config, entries, outputs) = story(&data);
+            let begin = TraceLine::Begin { release: "1".to_owned(), config: Box::new(config) };
+            let inputs = entries.into_iter().map(|entry| TraceLine::Input(Box::new(entry)));
+            let text: Vec<String> = std::iter::once(begin)
+                .chain(inputs)
+                .map(|line| serde_json::to_string(&line).unwrap())
+                .collect();
+            let mut lines = text.iter().map(|line| serde_json::from_str::<TraceLine>(line).unwrap());
+            let Some(TraceLine::Begin { config, .. }) = lines.next() else { panic!("no first line") };
+            let entries = lines.map(|line| match line {
+                TraceLine::Input(entry) => *entry,
+                other => panic!("{other:?}"),
+            });
+            let again = replay(*config, entries);
+            prop_assert_eq!(compare(&outputs, &again), None);
+            let written: Vec<_> = outputs.iter().map(|output| serde_json::to_string(output).unwrap()).collect();
+            let read = written.iter().map(|line| serde_json::from_str::<Output>(line).unwrap());
+            prop_assert_eq!(compare(&outputs, &read.collect::<Vec<_>>()), None);
+        }
+
+        #[test]
+        fn no_frame_panics(data in proptest::collection::vec(any::<u8>(), 0..400)) {
+            frames(&data);
+        }
+    }
+
+    #[test]
+    fn good_frames_are_understood() {
+        let frames_text = concat!(
+            r#"{"event":"reply","request":1,"done":{"outcome":"done"}}"#,
+            "\n",
+            r#"{"event":"new_call","line":1,"call":{"named_by":"provider","serial":1},"info":{},"state":"offering"}"#,
+            "\n",
+            r#"{"event":"call_state","call":{"named_by":"provider","serial":1},"state":"connected"}"#,
+            "\n",
+            r#"{"event":"digit","session":1,"digit":"5","mode":"event"}"#,
+            "\n",
+            r#"{"event":"relay","session":1,"data":{"schema":"x","data":""}}"#,
+            "\n",
+            r#"{"ask":"calls"}"#,
+            "\n",
+        );
+        frames(frames_text.as_bytes());
+    }
+}

@@ -133,7 +133,7 @@ impl Switch {
         if call.session == Some(key) {
             call.session = None;
         }
-        let to = call.holders.all();
+        let to = call.hearers();
         self.tell(to, AppEvent::SessionEnded { call: id, statistics });
     }
 
@@ -152,7 +152,7 @@ impl Switch {
         if let Some(call) = self.calls.get(id)
             && !call.life.is_over()
         {
-            let to = call.holders.all();
+            let to = call.hearers();
             for stream in streams(media) {
                 let state = StreamState::Failed { detail: detail.to_owned() };
                 self.tell(to.clone(), AppEvent::Stream { call: id, stream, state });

@@ -126,7 +126,7 @@ impl Switch {
 
     pub(crate) fn tell_holders(&mut self, id: CallId, event: AppEvent) {
         if let Some(call) = self.calls.get(id) {
-            let to = call.holders.all();
+            let to = call.hearers();
             self.tell(to, event);
         }
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use common::*;
 use offhook_core::{
-    Answer, AppEvent, Ask, CallAsk, Config, Incoming, Input, Interest, LinePolicy, Opening, Output, Privilege,
-    ProviderId, Unowned,
+    Answer, AppEvent, Ask, CallAsk, Config, Incoming, Input, Interest, LinePolicy, Opening, Output,
+    Privilege, ProviderId, Unowned,
 };
 use offhook_spi::{
-    Address, CallInfo, CallKey, CallOp, CallState, Cause, Op, Opaque, OpSet, Refusal, RefusalKind, RequestId,
+    Address, CallInfo, CallKey, CallOp, CallState, Cause, Op, OpSet, Opaque, Refusal, RefusalKind, RequestId,
     SchemaId, TspCommand, TspEvent,
 };
 
@@ -235,7 +235,9 @@ fn monitors_see_made_calls_after_the_maker() {
     world.done(request);
     let fresh = world.fresh();
     assert!(matches!(fresh[0], Output::Answer { id, .. } if id == ask));
-    let Output::Event { to, event: AppEvent::NewCall { record }, .. } = &fresh[1] else { panic!("{fresh:?}") };
+    let Output::Event { to, event: AppEvent::NewCall { record }, .. } = &fresh[1] else {
+        panic!("{fresh:?}")
+    };
     assert_eq!((to.clone(), record.state.clone()), (vec![B], CallState::Unknown));
     assert_eq!((record.privilege, record.allowed), (Privilege::Monitor, OpSet::EMPTY));
     world.state(key, CallState::Dialing);
@@ -355,7 +357,10 @@ fn a_line_that_does_not_open_refuses_all_who_wait() {
 fn a_call_on_an_unopened_line_is_a_violation() {
     let mut world = World::bare();
     world.incoming(1);
-    assert_eq!(world.violations(), ["expected no call before the line is opened, received one on line-key:1"]);
+    assert_eq!(
+        world.violations(),
+        ["expected no call before the line is opened, received one on line-key:1"]
+    );
     assert_eq!(world.switch.counts().calls, 0);
 }
 
@@ -438,7 +443,10 @@ fn what_a_line_does_not_declare_is_refused_by_name() {
     let (call, _) = world.connected(A);
     let ask = world.op(A, call, CallAsk::Hold);
     let refusal = world.refused(ask);
-    assert_eq!((refusal.kind, &*refusal.detail), (RefusalKind::Unsupported, "line:1.1 (sim/alice) does not offer hold"));
+    assert_eq!(
+        (refusal.kind, &*refusal.detail),
+        (RefusalKind::Unsupported, "line:1.1 (sim/alice) does not offer hold")
+    );
     let ask = world.op(A, call, CallAsk::GenerateDigits { digits: Vec::new(), mode: None, duration: None });
     assert_eq!(world.refused(ask).kind, RefusalKind::Unsupported);
 }
@@ -490,10 +498,7 @@ fn allowed_is_what_table_line_and_provider_agree_on() {
     world.tsp(TspEvent::CallState { call: key, state: CallState::CONNECTED, allowed });
     assert_eq!(told(&mut world), OpSet::from([Op::Drop]));
     let ask = world.op(A, call, CallAsk::Hold);
-    assert_eq!(
-        world.refused(ask).detail,
-        "call:1.1 is connected and its provider does not allow hold now"
-    );
+    assert_eq!(world.refused(ask).detail, "call:1.1 is connected and its provider does not allow hold now");
 }
 
 #[test]
@@ -612,10 +617,7 @@ fn a_provider_that_does_not_reply_is_timed_out() {
     world.pass(Duration::from_secs(30));
     assert_eq!(world.commands(), [TspCommand::Abandon { request }]);
     let refusal = world.refused(ask);
-    assert_eq!(
-        (refusal.kind, &*refusal.detail),
-        (RefusalKind::TimedOut, "'sim' did not reply within 30 s")
-    );
+    assert_eq!((refusal.kind, &*refusal.detail), (RefusalKind::TimedOut, "'sim' did not reply within 30 s"));
     world.done(request);
     assert!(world.violations().is_empty(), "the one reply still comes");
     assert_eq!(world.switch.counts().requests, 0);

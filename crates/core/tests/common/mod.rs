@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A small world around a switch: what goes in is recorded, what comes out is kept.
-#![expect(dead_code, reason = "each test file uses a part")]
+#![expect(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use offhook_core::{
 };
 use offhook_spi::{
     Address, AddressCaps, CallInfo, CallKey, CallOp, CallParams, CallState, DigitMode, LineCaps, LineKey,
-    LineStatus, Machine, Manifest, MediaSet, Moment, MspCaps, MspCommand, MspEvent, Op, OpSet, Refusal, Reply,
-    RequestId, SchemaId, SessionKey, SessionWish, TerminalClass, TspCommand, TspEvent, VersionRange,
+    LineStatus, Machine, Manifest, MediaSet, Moment, MspCaps, MspCommand, MspEvent, Op, OpSet, Refusal,
+    Reply, RequestId, SchemaId, SessionKey, SessionWish, TerminalClass, TspCommand, TspEvent, VersionRange,
 };
 
 pub const TSP: ProviderId = ProviderId(1);
