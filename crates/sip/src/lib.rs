@@ -4,6 +4,9 @@
 
 pub mod agent;
 mod dialog;
+pub mod digest;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod invite;
 pub mod message;
 mod transaction;

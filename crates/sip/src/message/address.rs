@@ -5,7 +5,7 @@ use std::fmt;
 
 use sip_header::{HeaderParse, SipHeaderAddr, WarningCode};
 
-use super::grammar::{is_token, saturating_number, trim};
+use super::grammar::{is_overfull, is_token, saturating_number, trim};
 use super::params::{Params, Quoted};
 use super::uri::Uri;
 
@@ -106,6 +106,9 @@ impl NameAddr {
 
     /// Every legal spelling. What the grammar crate would drop on the way is refused.
     fn full(value: &str) -> Option<Self> {
+        if is_overfull(value) {
+            return None;
+        }
         let parsed = SipHeaderAddr::parse_with_warnings(value).ok()?;
         if parsed.warnings.iter().any(|warning| is_loss(warning.code)) {
             return None;

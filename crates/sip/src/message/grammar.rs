@@ -49,6 +49,13 @@ fn entry_end(text: &[u8]) -> usize {
     text.len()
 }
 
+/// Whether one entry has so many parameters that reading it by the full grammar would be work.
+pub(crate) fn is_overfull(entry: &str) -> bool {
+    entry.len() > MAX_PARAMETERS && entry.bytes().filter(|b| *b == b';').count() > MAX_PARAMETERS
+}
+
+const MAX_PARAMETERS: usize = 64;
+
 /// A non-negative number of decimal digits that saturates at the top of its type instead of failing, as long
 /// leading zeros and figures beyond every meaning must not stop a message (RFC 4475 3.1.1.1, 3.1.2.4).
 pub(crate) fn saturating_number(text: &str) -> Option<u64> {

@@ -258,6 +258,16 @@ fn lists_are_read_up_to_their_limit() {
 }
 
 #[test]
+fn an_entry_is_read_up_to_its_limit_of_parameters() {
+    let via = |count: usize| {
+        let text = format!("Via: SIP/2.0/UDP a;branch=z9hG4bK1{}", ";p=\"q\"".repeat(count));
+        parse(request(&[&text], "")).map(drop).map_err(|error| error.kind)
+    };
+    assert_eq!(via(60), Ok(()));
+    assert_eq!(via(70), Err(ParseErrorKind::Header(HeaderError::Malformed(name::VIA))));
+}
+
+#[test]
 fn the_top_via_can_be_stamped_and_taken_away() {
     let mut request = good(request(&["Via: SIP/2.0/UDP a;rport , SIP/2.0/TCP b", "Via: SIP/2.0/TLS c"], ""));
     let mut via = request.headers.top_via().expect("via");

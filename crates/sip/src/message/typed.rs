@@ -43,7 +43,7 @@ impl HeaderError {
 pub const MAX_ENTRIES: usize = 64;
 
 /// The most separators in one row that is read: every entry may have a few parameters.
-const MAX_SEPARATORS: usize = 512;
+const MAX_SEPARATORS: usize = 256;
 
 /// A CSeq: the number of a request in its dialog, and its method.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

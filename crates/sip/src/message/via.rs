@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use sip_header::{HeaderParse, SipVia, WarningCode};
 
-use super::grammar::{is_token, trim};
+use super::grammar::{is_overfull, is_token, trim};
 use super::params::Params;
 use super::uri::parse_ip;
 
@@ -177,6 +177,9 @@ impl Via {
 
     /// Every legal spelling. What the grammar crate would drop on the way is refused.
     fn full(entry: &str) -> Option<Self> {
+        if is_overfull(entry) {
+            return None;
+        }
         let parsed = SipVia::parse_with_warnings(entry).ok()?;
         if parsed.warnings.iter().any(|warning| is_loss(warning.code)) {
             return None;
