@@ -186,6 +186,14 @@ pub enum Command {
         /// The way, or `None` when there is none: what waited fails as if the transport had.
         flow: Option<Flow>,
     },
+    /// Sends the further requests of a call another way, for instance when our address has changed (a re-INVITE
+    /// with the new `Contact` then tells the far end). What waits for a way goes out.
+    Move {
+        /// The call.
+        id: InviteId,
+        /// The way, until the next hop changes.
+        flow: Flow,
+    },
     /// Sends a re-INVITE; while another INVITE of the dialog is under way it waits.
     Reinvite {
         /// The call.

@@ -178,6 +178,7 @@ impl Agent {
             Command::Located { id, dialog, flow } => {
                 self.with(id, |agent, usage| agent.located(now, usage, dialog, flow));
             }
+            Command::Move { id, flow } => self.with(id, |agent, usage| agent.shift(now, usage, flow)),
             Command::Reinvite { id, headers, body } => {
                 self.with(id, |agent, usage| agent.reinvite(now, usage, headers, body));
             }

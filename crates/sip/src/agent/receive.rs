@@ -10,7 +10,7 @@ use super::api::{Event, ServerRequestId};
 use super::send::fill;
 use super::{Agent, Owner, Served};
 use crate::dialog::DialogKey;
-use crate::invite::{Body, InviteId, RequestId};
+use crate::invite::{Body, Failure, InviteId, RequestId};
 use crate::message::{Headers, Message, Method, Request, Response, Status, name};
 use crate::transaction::{Flow, Received, TransactionId};
 
@@ -128,6 +128,11 @@ impl Agent {
     }
 
     pub(super) fn request(&mut self, now: Moment, id: RequestId, mut request: Request, flow: Flow) {
+        // These three are no requests on their own.
+        if [Method::ACK, Method::CANCEL, Method::INVITE].contains(&request.method) {
+            self.event(Event::RequestDone { id, outcome: Err(Failure::Busy) });
+            return;
+        }
         self.complete(&mut request);
         self.launch(now, request, flow, Owner::Request(id));
     }

@@ -160,6 +160,17 @@ impl Agent {
         }
     }
 
+    /// Sends everything of a call another way from now on.
+    pub(super) fn shift(&mut self, now: Moment, usage: &mut Usage, flow: Flow) {
+        let ids: Vec<_> = usage.dialogs.iter().map(|dialog| dialog.id).collect();
+        for id in ids {
+            self.flush(now, usage, id, flow);
+        }
+        if let Some(outgoing) = usage.outgoing() {
+            outgoing.flow = flow;
+        }
+    }
+
     /// Sends what waited for its way.
     pub(super) fn flush(&mut self, now: Moment, usage: &mut Usage, dialog: DialogId, flow: Flow) {
         let id = usage.id;

@@ -190,6 +190,19 @@ fn a_peer_behind_an_address_translator_is_reached_by_its_flow_if_configured() {
     world.assert_empty();
 }
 
+#[test]
+fn a_call_can_move_to_another_way() {
+    let mut world = World::new(3);
+    let (ours, _) = world.connected();
+    // Agent 2 stands for the place that the new way leads through.
+    let flow = world.flow(0, 2);
+    world.command(0, Command::Move { id: ours, flow });
+    world.lose(|_| true);
+    world.bye(0, ours);
+    assert_eq!(world.last(0, "BYE").to, 2);
+    world.run_out();
+}
+
 const OPTIONS: &str = "OPTIONS sip:x@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP VIA\r\nMax-Forwards: 70\r\n\
      From: <sip:a@b>;tag=1\r\nTo: <sip:x@y>;tag=none\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n";
 

@@ -317,6 +317,17 @@ fn a_request_without_its_own_method_in_cseq_gets_400() {
 }
 
 #[test]
+fn an_invite_is_not_a_request_on_its_own() {
+    for method in [Method::INVITE, Method::ACK, Method::CANCEL] {
+        let mut world = World::new(2);
+        send(&mut world, request(method, 0, 1));
+        assert_eq!(world.told(0), ["RequestDone Busy"]);
+        assert!(world.sent().is_empty());
+        world.assert_empty();
+    }
+}
+
+#[test]
 fn a_body_type_that_the_owner_does_not_like_is_its_own_to_refuse() {
     let mut world = World::new(2);
     world.call(1, 1);
