@@ -23,6 +23,7 @@ pub(crate) struct Server {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) violations: Arc<AtomicU64>,
+    #[cfg_attr(not(feature = "rtp"), expect(dead_code, reason = "only the RTP provider has rings"))]
     pub(crate) rings: Rings,
     /// Closed once the server has ended.
     pub(crate) alive: watch::Receiver<()>,
@@ -187,6 +188,7 @@ impl App {
     }
 
     /// Rings for sound to and from this process.
+    #[cfg(feature = "rtp")]
     pub(crate) fn rings(&self) -> &Rings {
         &self.inner.server.rings
     }

@@ -27,6 +27,8 @@ pub struct Builder {
     msps: Vec<Box<dyn DynMsp>>,
     #[cfg(feature = "sip")]
     sip: Vec<offhook_sip::SipConfig>,
+    #[cfg(feature = "sim")]
+    sim: Option<offhook_sim::SimCaller>,
     rings: Rings,
 }
 
@@ -40,6 +42,8 @@ impl Builder {
             msps: Vec::new(),
             #[cfg(feature = "sip")]
             sip: Vec::new(),
+            #[cfg(feature = "sim")]
+            sim: None,
             rings: Rings::default(),
         }
     }
@@ -66,9 +70,19 @@ impl Builder {
     /// Adds the RTP provider, the pair of the SIP provider.
     #[cfg(feature = "rtp")]
     pub fn rtp(mut self, config: offhook_rtp::RtpConfig) -> Self {
-        let provider = offhook_rtp::RtpMsp::new(config);
-        self.rings = Rings::of(&provider);
+        let provider = self.rings.share(offhook_rtp::RtpMsp::new(config));
         self.msp(provider)
+    }
+
+    /// Adds a simulated exchange with its media: no network, and far ends such as `sim:friendly`, which
+    /// answers, plays a tone and presses keys. [`Offhook::sim`] makes calls come in.
+    #[cfg(feature = "sim")]
+    pub fn sim(mut self, config: offhook_sim::ExchangeConfig) -> Self {
+        let (exchange, caller) = offhook_sim::SimTsp::new(config);
+        if self.sim.replace(caller).is_none() {
+            self = self.msp(offhook_sim::SimMsp);
+        }
+        self.tsp(exchange)
     }
 
     /// Decides how lines treat calls that nobody owns, and sets limits.
@@ -137,6 +151,8 @@ impl Builder {
             handle,
             #[cfg(feature = "sip")]
             sip_addresses,
+            #[cfg(feature = "sim")]
+            self.sim,
         ))
     }
 

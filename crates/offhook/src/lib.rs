@@ -101,7 +101,6 @@ mod terminal;
 pub mod trace;
 
 pub use app::App;
-pub use audio::AppAudio;
 pub use builder::Builder;
 pub use call::{Call, GatheredDigits};
 pub use error::{Error, ErrorKind, Fault};
@@ -115,7 +114,11 @@ pub use offhook_core::{
     LinePolicy, LineRecord, Opening, Privilege, Sequence, Unowned,
 };
 #[cfg(feature = "rtp")]
-pub use offhook_rtp::RtpConfig;
+pub use offhook_media::SampleRate;
+#[cfg(feature = "rtp")]
+pub use offhook_rtp::{AppAudio, FromCall, RtpConfig, ToCall};
+#[cfg(feature = "sim")]
+pub use offhook_sim::{ExchangeConfig, Script, SimCaller, Step};
 #[cfg(feature = "sip")]
 pub use offhook_sip::{BoundAddresses, SipConfig};
 /// The contract of providers, and the words that it shares with applications.

@@ -22,17 +22,22 @@ pub struct Offhook {
     server: Arc<Server>,
     #[cfg(feature = "sip")]
     sip: Arc<[offhook_sip::BoundAddresses]>,
+    #[cfg(feature = "sim")]
+    sim: Option<offhook_sim::SimCaller>,
 }
 
 impl Offhook {
     pub(crate) fn new(
         server: Arc<Server>,
         #[cfg(feature = "sip")] sip: Vec<offhook_sip::BoundAddresses>,
+        #[cfg(feature = "sim")] sim: Option<offhook_sim::SimCaller>,
     ) -> Self {
         Self {
             server,
             #[cfg(feature = "sip")]
             sip: sip.into(),
+            #[cfg(feature = "sim")]
+            sim,
         }
     }
 
@@ -63,6 +68,14 @@ impl Offhook {
     #[must_use]
     pub fn sip_addresses(&self) -> &[offhook_sip::BoundAddresses] {
         &self.sip
+    }
+
+    /// Makes things happen in the simulated exchange that was added last: calls that come in, lines
+    /// that are pulled out.
+    #[cfg(feature = "sim")]
+    #[must_use]
+    pub fn sim(&self) -> Option<&offhook_sim::SimCaller> {
+        self.sim.as_ref()
     }
 
     /// How often a provider has broken the contract since the server began.
