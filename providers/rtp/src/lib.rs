@@ -1,5 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! MSP for RTP: sessions that speak SDP, the pair of the SIP TSP.
+//!
+//! A session negotiates by offers and answers in the schema `offhook.sdp`, and runs on a leg of the media
+//! engine. Commands and events pass through a machine without sockets, files or clock; `driver` alone has those.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | `config` | what an administrator may choose |
+//! | `sdp` | offers and answers (RFC 3264), pure |
+//! | `session`, `provider` | commands and news in, events and work out, pure |
+//! | `leg` | the words between the pure part and the driver |
+//! | `node` | gates, conversions and listeners on the tick |
+//! | `ports` | rings between a program and the provider |
+//! | `driver` | engine, sockets, files |
 
 mod config;
 mod driver;

@@ -129,11 +129,13 @@ fn creation(request: RequestId, session: SessionKey) -> MspCommand {
 }
 
 fn events(outputs: &[Output]) -> Vec<&MspEvent> {
-    let event = |output| match output {
-        &Output::Emit(ref event) => Some(event),
-        _ => None,
-    };
-    outputs.iter().filter_map(event).collect()
+    let mut events = Vec::new();
+    for output in outputs {
+        if let Output::Emit(event) = output {
+            events.push(event);
+        }
+    }
+    events
 }
 
 /// The one reply among the outputs.
@@ -158,11 +160,13 @@ fn refusal(outputs: &[Output]) -> RefusalKind {
 
 /// The plans among the outputs.
 fn plans(outputs: &[Output]) -> Vec<&Plan> {
-    let plan = |output| match output {
-        &Output::Plan { ref plan, .. } => Some(plan),
-        _ => None,
-    };
-    outputs.iter().filter_map(plan).collect()
+    let mut plans = Vec::new();
+    for output in outputs {
+        if let Output::Plan { plan, .. } = output {
+            plans.push(plan);
+        }
+    }
+    plans
 }
 
 /// What was said to the TSP.
@@ -470,7 +474,7 @@ fn digits_are_reported_while_they_are_monitored() {
     let outputs = rig.monitor(&[DigitMode::Event, DigitMode::Tone]);
     assert!(!outputs.contains(&Output::Listen { session: SESSION, ear: Ear::Open }), "events were agreed");
     let heard = Output::Emit(MspEvent::Digit { session: SESSION, digit, mode: DigitMode::Event });
-    assert_eq!(rig.hear(by(DigitMode::Event)), [heard.clone()]);
+    assert_eq!(rig.hear(by(DigitMode::Event)), std::slice::from_ref(&heard));
     assert_eq!(rig.hear(by(DigitMode::Tone)), [], "the same key press");
     assert_eq!(rig.hear(by(DigitMode::Event)), [heard], "pressed again");
     rig.monitor(&[]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Two sessions of one provider talk to each other over loopback sockets.
+#![expect(clippy::unwrap_used, reason = "the functions around the tests are tests too")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -72,7 +73,7 @@ impl Host {
         }
     }
 
-    async fn command(&mut self, command: MspCommand) {
+    async fn command(&self, command: MspCommand) {
         self.link.commands.send(command).await.unwrap();
     }
 
@@ -99,7 +100,7 @@ impl Host {
         .await;
     }
 
-    async fn relay(&mut self, session: SessionKey, message: SdpMessage) {
+    async fn relay(&self, session: SessionKey, message: SdpMessage) {
         self.command(MspCommand::Relay { session, data: message.into_opaque() }).await;
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use offhook_media::engine::{Echo, LegControl};
+use offhook_media::engine::{Echo, LegControl, LegId};
 use offhook_media::file::{self, Encoding, JobId, PlayOrder, RecordOrder, Storage};
 use offhook_media::ring::{self, RingControl};
 use offhook_media::tone::{Repeat, ToneGenerator, ToneScript};
@@ -72,50 +72,14 @@ impl Driver {
                 Fixture::Echo
             }
             Terminal::FilePlayback { path, repeat } => {
-                let (ring, source) = ring::channel(self.format, FILE_RING);
-                let control = ring.control();
-                control.pause();
-                let job = self.next_job(session, terminal);
                 let repeat = if repeat { Repeat::Forever } else { Repeat::Times(1) };
-                let files = vec![(PathBuf::from(path), Storage::Wav)];
-                self.disk.play(job, PlayOrder { files, repeat, ring }).map_err(failed)?;
-                self.tell(id, LegControl::AddSource(terminal, Box::new(source)));
-                Fixture::Playing { ring: control, job: Some(job), paused: false }
+                self.play(id, session, terminal, path, repeat)?
             }
-            Terminal::FileRecording { path } => {
-                let (sink, ring) = ring::channel(self.format, FILE_RING);
-                let job = self.next_job(session, terminal);
-                let order = RecordOrder { path: PathBuf::from(path), encoding: Encoding::PcmS16, ring };
-                self.disk.record(job, order).map_err(failed)?;
-                let gate = Arc::new(AtomicBool::new(false));
-                let sink = Box::new(Gate::new(sink, Arc::clone(&gate)));
-                self.tell(id, LegControl::AddSink(terminal, sink));
-                Fixture::Taking { gate, paused: false }
-            }
+            Terminal::FileRecording { path } => self.record(id, session, terminal, path)?,
             Terminal::Application { port } if stream == StreamKey::AudioOut => {
-                let source = self.ports.take_source(port).ok_or_else(|| no_port(port))?;
-                let control = source.control();
-                control.pause();
-                let source: Box<dyn Source> = if source.format().rate == self.format.rate {
-                    Box::new(source)
-                } else {
-                    Box::new(Converted::source(source, self.format).map_err(failed)?)
-                };
-                self.tell(id, LegControl::AddSource(terminal, source));
-                Fixture::Playing { ring: control, job: None, paused: false }
+                self.speak_for_program(id, terminal, port)?
             }
-            Terminal::Application { port } => {
-                let sink = self.ports.take_sink(port).ok_or_else(|| no_port(port))?;
-                let gate = Arc::new(AtomicBool::new(false));
-                let sink: Box<dyn Sink> = if sink.format().rate == self.format.rate {
-                    Box::new(Gate::new(sink, Arc::clone(&gate)))
-                } else {
-                    let converted = Converted::sink(sink, self.format).map_err(failed)?;
-                    Box::new(Gate::new(converted, Arc::clone(&gate)))
-                };
-                self.tell(id, LegControl::AddSink(terminal, sink));
-                Fixture::Taking { gate, paused: false }
-            }
+            Terminal::Application { port } => self.hear_for_program(id, terminal, port)?,
             Terminal::Tone { tone } => {
                 let script = ToneScript::steady(&components(&tone));
                 let source = Box::new(ToneGenerator::new(self.format, &script));
@@ -138,6 +102,7 @@ impl Driver {
             leg.fixtures.insert(terminal, fixture);
         }
         self.follow_gates(session);
+        self.follow_listeners(session);
         Ok(())
     }
 
@@ -152,6 +117,7 @@ impl Driver {
             Some(Fixture::Echo) => {}
             Some(_) | None => self.tell(id, LegControl::Remove(terminal)),
         }
+        self.follow_listeners(session);
     }
 
     pub(super) fn control(&mut self, session: SessionKey, terminal: TerminalKey, control: TerminalControl) {
@@ -189,11 +155,76 @@ impl Driver {
         }
     }
 
-    fn next_job(&mut self, session: SessionKey, terminal: TerminalKey) -> JobId {
-        self.last_job += 1;
-        let job = JobId(self.last_job);
+    fn play(
+        &mut self,
+        leg: LegId,
+        session: SessionKey,
+        terminal: TerminalKey,
+        path: String,
+        repeat: Repeat,
+    ) -> Result<Fixture, Refusal> {
+        let (ring, source) = ring::channel(self.format, FILE_RING);
+        let control = ring.control();
+        control.pause();
+        let job = self.next_job();
+        let files = vec![(PathBuf::from(path), Storage::Wav)];
+        self.disk.play(job, PlayOrder { files, repeat, ring }).map_err(failed)?;
         self.jobs.insert(job, (session, terminal));
-        job
+        self.tell(leg, LegControl::AddSource(terminal, Box::new(source)));
+        Ok(Fixture::Playing { ring: control, job: Some(job), paused: false })
+    }
+
+    fn record(
+        &mut self,
+        leg: LegId,
+        session: SessionKey,
+        terminal: TerminalKey,
+        path: String,
+    ) -> Result<Fixture, Refusal> {
+        let (sink, ring) = ring::channel(self.format, FILE_RING);
+        let job = self.next_job();
+        let order = RecordOrder { path: PathBuf::from(path), encoding: Encoding::PcmS16, ring };
+        self.disk.record(job, order).map_err(failed)?;
+        self.jobs.insert(job, (session, terminal));
+        let gate = Arc::new(AtomicBool::new(false));
+        let sink = Box::new(Gate::new(sink, Arc::clone(&gate)));
+        self.tell(leg, LegControl::AddSink(terminal, sink));
+        Ok(Fixture::Taking { gate, paused: false })
+    }
+
+    fn speak_for_program(
+        &mut self,
+        leg: LegId,
+        terminal: TerminalKey,
+        port: u64,
+    ) -> Result<Fixture, Refusal> {
+        let source = self.ports.take_source(port).ok_or_else(|| no_port(port))?;
+        let ring = source.control();
+        ring.pause();
+        let source: Box<dyn Source> = if source.format().rate == self.format.rate {
+            Box::new(source)
+        } else {
+            Box::new(Converted::source(source, self.format).map_err(failed)?)
+        };
+        self.tell(leg, LegControl::AddSource(terminal, source));
+        Ok(Fixture::Playing { ring, job: None, paused: false })
+    }
+
+    fn hear_for_program(&mut self, leg: LegId, terminal: TerminalKey, port: u64) -> Result<Fixture, Refusal> {
+        let sink = self.ports.take_sink(port).ok_or_else(|| no_port(port))?;
+        let gate = Arc::new(AtomicBool::new(false));
+        let sink: Box<dyn Sink> = if sink.format().rate == self.format.rate {
+            Box::new(Gate::new(sink, Arc::clone(&gate)))
+        } else {
+            Box::new(Gate::new(Converted::sink(sink, self.format).map_err(failed)?, Arc::clone(&gate)))
+        };
+        self.tell(leg, LegControl::AddSink(terminal, sink));
+        Ok(Fixture::Taking { gate, paused: false })
+    }
+
+    const fn next_job(&mut self) -> JobId {
+        self.last_job += 1;
+        JobId(self.last_job)
     }
 }
 

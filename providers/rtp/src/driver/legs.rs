@@ -67,7 +67,7 @@ impl Leg {
     }
 
     /// Whether listeners on the tick may have notes.
-    pub(super) fn is_listened_to(&self) -> bool {
+    fn is_listened_to(&self) -> bool {
         self.ear == Ear::Open || self.fixtures.values().any(|f| matches!(f, Fixture::Listener))
     }
 
@@ -195,6 +195,7 @@ impl Driver {
             Ear::Closed => self.tell(id, LegControl::Remove(EARS)),
             Ear::Open => self.tell(id, LegControl::AddSink(EARS, Box::new(ears))),
         }
+        self.follow_listeners(session);
     }
 
     pub(super) fn measure(&mut self, session: SessionKey) {
@@ -243,11 +244,21 @@ impl Driver {
         self.engine.control(leg, control).ok();
     }
 
+    /// Remembers whether notes of the session's listeners are to be looked for.
+    pub(super) fn follow_listeners(&mut self, session: SessionKey) {
+        if self.legs.get(&session).is_some_and(Leg::is_listened_to) {
+            self.listening.insert(session);
+        } else {
+            self.listening.remove(&session);
+        }
+    }
+
     fn closed(&mut self, session: SessionKey, statistics: &LegStatistics) {
         let levels = self.legs.remove(&session).and_then(|leg| {
             self.by_id.remove(&leg.id);
             leg.levels
         });
+        self.follow_listeners(session);
         let figures = Box::new(figures(statistics, levels));
         self.inputs.push_back(Input::Closed { session, figures });
     }

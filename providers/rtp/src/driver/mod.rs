@@ -4,7 +4,7 @@
 mod fixture;
 mod legs;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
 use std::sync::mpsc as std_mpsc;
@@ -112,6 +112,8 @@ struct Driver {
     ports: Ports,
     legs: HashMap<SessionKey, Leg>,
     by_id: HashMap<LegId, SessionKey>,
+    /// Sessions with listeners on the tick.
+    listening: HashSet<SessionKey>,
     /// Files that are played or recorded.
     jobs: HashMap<JobId, (SessionKey, TerminalKey)>,
     last_job: u64,
@@ -154,6 +156,7 @@ impl Driver {
             ports,
             legs: HashMap::new(),
             by_id: HashMap::new(),
+            listening: HashSet::new(),
             jobs: HashMap::new(),
             last_job: 0,
             inputs: VecDeque::new(),
@@ -173,14 +176,13 @@ impl Driver {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         self.settle(&link).await;
         loop {
-            let listening = self.legs.values().any(Leg::is_listened_to);
             tokio::select! {
                 command = link.next() => match command {
                     Some(command) => self.inputs.push_back(Input::Command(command)),
                     None => break,
                 },
                 Some(signal) = heard.recv() => self.signal(signal),
-                _ = look.tick(), if listening => self.read_notes(),
+                _ = look.tick(), if !self.listening.is_empty() => self.read_notes(),
             }
             self.settle(&link).await;
         }

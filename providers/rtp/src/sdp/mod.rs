@@ -6,7 +6,7 @@
 //! parsed, and what is not understood is ignored, as RFC 8866 section 5.13 asks for attributes.
 
 mod describe;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(crate) mod fuzz;
 mod negotiation;
 #[cfg(test)]

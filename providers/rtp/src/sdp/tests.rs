@@ -489,6 +489,13 @@ fn sizes_are_bounded() {
     assert_eq!(answer(&many), Err(Unacceptable::TooManyLines));
 }
 
+#[test]
+fn what_peers_write_passes_the_fuzz_target() {
+    for text in [SIPP, BARESIP, ASTERISK, LINPHONE, "", "v=0", "\u{fffd}"] {
+        fuzz::sdp(text.as_bytes());
+    }
+}
+
 /// Lines of descriptions, right and wrong.
 fn line() -> impl Strategy<Value = String> {
     let known = SIPP.lines().chain(BARESIP.lines()).chain(LINPHONE.lines()).map(String::from);
