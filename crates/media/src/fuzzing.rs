@@ -2,8 +2,16 @@
 //! Bodies of the fuzz targets: each takes any bytes and must come back.
 
 use std::io::Cursor;
+use std::time::Duration;
+
+use offhook_spi::Moment;
 
 use crate::file::{SoundRead, WavReader};
+use crate::jitter::{JitterBuffer, JitterConfig, JitterPacket, Loudness, Next};
+use crate::rtp::{
+    EventHeard, EventReceiver, Header, NtpTime, Packet, PayloadType, Reception, Report, RtcpItem, RtcpItems,
+    SequenceNumber, Ssrc, Timestamp, round_trip,
+};
 
 /// Reads a WAV file to its end, then again from the middle.
 pub fn wav(data: &[u8]) {
@@ -16,5 +24,75 @@ pub fn wav(data: &[u8]) {
     assert!(samples <= data.len(), "more samples than bytes");
     if file.seek(file.len() / 2).is_ok() {
         let _ = file.read(&mut block);
+    }
+}
+
+/// Reads one datagram as RTP, and feeds streams of such packets to a receiver's statistics.
+pub fn rtp(data: &[u8]) {
+    if let Ok(packet) = Packet::parse(data) {
+        assert!(packet.payload.len() + Header::LEN <= data.len(), "more payload than bytes");
+        assert!(packet.contributors().count() <= 15, "more contributors than four bits can count");
+    }
+    let mut reception = Reception::new(SequenceNumber(0), 1, 8_000);
+    for (n, bytes) in data.chunks_exact(6).enumerate() {
+        let sequence = SequenceNumber(u16::from_be_bytes([bytes[0], bytes[1]]));
+        let timestamp = Timestamp(u32::from_be_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]));
+        reception.receive(Moment::from_millis(n as u64), sequence, timestamp);
+        let counts = reception.counts();
+        assert!(counts.expected <= 1 << 40, "an impossible number of packets");
+        reception.fraction_lost();
+    }
+}
+
+/// Reads a compound RTCP packet.
+pub fn rtcp(data: &[u8]) {
+    for item in RtcpItems::new(data, Ssrc(0x0102_0304)) {
+        if let RtcpItem::Report(Report { block: Some(block), .. }) = item {
+            let _ = round_trip(NtpTime(0), &block);
+        }
+    }
+}
+
+/// Feeds a jitter buffer with packets of any number, time and length, and plays in between.
+pub fn jitter(data: &[u8]) {
+    let mut buffer = JitterBuffer::new(JitterConfig::G711);
+    let mut now = Moment::ZERO;
+    let mut payload = [0; 480];
+    for bytes in data.chunks_exact(8) {
+        let duration = u32::from(bytes[6]) * 2;
+        let packet = JitterPacket {
+            sequence: SequenceNumber(u16::from_be_bytes([bytes[0], bytes[1]])),
+            timestamp: Timestamp(u32::from_be_bytes([bytes[2], bytes[3], bytes[4], bytes[5]])),
+            duration,
+            payload_type: PayloadType::PCMU,
+            payload: &[0x55; 510][..duration as usize],
+        };
+        buffer.insert(now, &packet);
+        let loudness = if bytes[7] & 0x80 == 0 { Loudness::Quiet } else { Loudness::Audible };
+        for _ in 0..bytes[7] & 3 {
+            now += Duration::from_millis(u64::from(bytes[7] & 0x7f));
+            if let Next::Lost(ticks) = buffer.next(now, 160, loudness, &mut payload) {
+                assert!(ticks <= 160, "more is lost than was asked for");
+            }
+        }
+        assert!(buffer.target() <= Duration::from_millis(200), "the delay has no bound");
+    }
+}
+
+/// Feeds a receiver of telephone events; every key that ends has begun.
+pub fn telephone_event(data: &[u8]) {
+    let mut receiver = EventReceiver::default();
+    let mut down = 0_i32;
+    let mut note = |heard| {
+        down += if matches!(heard, EventHeard::Started(_)) { 1 } else { -1 };
+        assert!((0..=1).contains(&down), "keys go down and come up in turn");
+    };
+    for (n, bytes) in data.chunks(9).enumerate() {
+        let now = Moment::from_millis(n as u64 * u64::from(bytes[0]));
+        let timestamp =
+            bytes.get(1..5).map_or(0, |four| u32::from_be_bytes([four[0], four[1], four[2], four[3]]));
+        let payload = bytes.get(5..).unwrap_or_default();
+        receiver.receive(now, Timestamp(timestamp), payload).into_iter().flatten().for_each(&mut note);
+        receiver.poll(now).into_iter().for_each(&mut note);
     }
 }

@@ -19,6 +19,16 @@ pub struct LegId {
     pub(super) generation: u32,
 }
 
+impl LegId {
+    /// Names the leg at place `index` of `worker`; `generation` tells it from earlier ones there.
+    ///
+    /// [`Engine::open`](super::Engine::open) gives names by itself.
+    #[must_use]
+    pub const fn new(worker: u16, index: u16, generation: u32) -> Self {
+        Self { worker, index, generation }
+    }
+}
+
 impl fmt::Display for LegId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "leg {}.{}.{}", self.worker, self.index, self.generation)

@@ -51,6 +51,15 @@ impl UdpIo {
         })
     }
 
+    /// Makes the port of the leg with `index` from its sockets.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to watch them.
+    pub fn port(&self, sockets: Sockets, index: u16) -> io::Result<UdpPort> {
+        self.watch().port(sockets, index)
+    }
+
     /// What makes ports of sockets, from another thread.
     pub(super) fn watch(&self) -> ReportWatch {
         ReportWatch(Arc::clone(&self.epoll))
