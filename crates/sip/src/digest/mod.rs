@@ -3,6 +3,27 @@
 //!
 //! [`Client`] answers challenges and keeps counting on their nonces; [`Server`] challenges without remembering
 //! whom, and checks what comes back. Neither shows a password in any output.
+//!
+//! ```
+//! use offhook_sipcore::digest::{Account, Client, Password, Policy, Server, Verdict};
+//! use offhook_sipcore::message::{Method, Request, Tokens, Uri};
+//! use offhook_spi::Moment;
+//!
+//! let password = Password::new("zanzibar");
+//! let account = Account { realm: None, username: "bob".into(), password: password.clone() };
+//! let (mut client, mut server) = (Client::new(vec![account]), Server::new(Policy::new("example.com"), [7; 32]));
+//!
+//! let mut request = Request::new(Method::REGISTER, Uri::sip(None, "example.com", None));
+//! let verdict = server.verify(&request, Moment::ZERO, |_| Some(password.clone()));
+//! assert_eq!(verdict, Verdict::Missing);
+//! let challenge = server.challenge(&request, &verdict, Moment::ZERO);
+//!
+//! client.handle_challenge(&request, &challenge)?;
+//! client.authorize(&mut request, &mut Tokens::from_seed(1));
+//! let verdict = server.verify(&request, Moment::ZERO, |_| Some(password));
+//! assert_eq!(verdict, Verdict::Accepted { username: "bob".into() });
+//! # Ok::<(), offhook_sipcore::digest::AuthError>(())
+//! ```
 
 mod algorithm;
 mod client;

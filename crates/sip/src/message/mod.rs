@@ -4,6 +4,22 @@
 //! Grammar comes from `sip-header` and `sip-uri`, kept behind the types of this module; what nearly every peer
 //! sends (no blanks around separators, no escapes) is read by short paths that allocate little. What was received
 //! is kept as text, so that it can go out again unchanged.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use offhook_sipcore::message::{Limits, Message, Status};
+//!
+//! let datagram = Bytes::from(
+//!     "OPTIONS sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+//!      f: \"Alice\" <sip:alice@example.org>;tag=a1\r\nt: sip:bob@example.com\r\ni: c1\r\nCSeq: 7 OPTIONS\r\n\r\n",
+//! );
+//! let Ok(Message::Request(request)) = Message::parse(&datagram, &Limits::default()) else { panic!("a request") };
+//! assert_eq!(request.headers.from()?.display.as_deref(), Some("Alice"));
+//! let mut response = request.response(Status::OK);
+//! response.headers.set_to_tag("b2");
+//! assert!(response.to_bytes().starts_with(b"SIP/2.0 200 OK\r\n"));
+//! # Ok::<(), offhook_sipcore::message::HeaderError>(())
+//! ```
 
 mod address;
 mod framing;

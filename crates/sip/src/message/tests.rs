@@ -176,6 +176,9 @@ fn malformed_requests_that_can_be_answered_get_their_answer() {
         ("Call-ID: absent", K::Header(H::Missing(name::CALL_ID)), 400),
         ("Call-ID: ", K::Header(H::Malformed(name::CALL_ID)), 400),
         ("Via: SIP/2.0/UDP 192.0.2.15;;,;,,", K::Header(H::Malformed(name::VIA)), 400),
+        ("Via: ", K::Header(H::Malformed(name::VIA)), 400),
+        ("Via: SIP/2.0/UDP a;branch=z9hG4bK", K::Header(H::Malformed(name::VIA)), 400),
+        ("Via: SIP/2.0/UDP a:99999;branch=z9hG4bK1", K::Header(H::Malformed(name::VIA)), 400),
         ("Content-Length: -1", K::ContentLength, 400),
         ("Content-Length: five", K::ContentLength, 400),
         ("Content-Length: 1", K::Truncated, 400),
@@ -186,6 +189,28 @@ fn malformed_requests_that_can_be_answered_get_their_answer() {
     ];
     for (line, kind, status) in rows {
         assert_eq!(refused(request(&[line], "")), (kind, Some(status)), "{line}");
+    }
+}
+
+#[test]
+fn an_unknown_method_with_another_in_cseq_is_called_unknown() {
+    let text = request(&["CSeq: 1 INVITE"], "").replacen("INVITE", "NEWMETHOD", 1);
+    assert_eq!(refused(text), (ParseErrorKind::CseqMethod, Some(501)));
+}
+
+#[test]
+fn an_unknown_method_in_any_case_is_read() {
+    let text = request(&[], "").replace("INVITE", "invite");
+    assert_eq!(good(text).method.as_str(), "invite");
+}
+
+#[test]
+fn tags_are_read_with_and_without_brackets_and_with_blanks() {
+    for to in
+        ["sip:a@h;tag=x", "<sip:a@h>;tag=x", "sip:a@h ; tag = x", "\"<>;tag=no\" <sip:a@h;tag=no> ;tag=x"]
+    {
+        let request = good(request(&[&format!("To: {to}")], ""));
+        assert_eq!(request.headers.to().expect("to").tag(), Some("x"), "{to}");
     }
 }
 

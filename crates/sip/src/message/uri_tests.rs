@@ -27,7 +27,8 @@ fn the_text_is_kept_verbatim() {
 #[test]
 fn the_parts_are_found() {
     type Row<'a> = (&'a str, Option<&'a str>, &'a str, Option<u16>, Option<Option<&'a str>>);
-    let rows: [Row<'_>; 8] = [
+    let rows: [Row<'_>; 9] = [
+        ("sip:a@b;y=1:2;x=[::1]:3", Some("a"), "b", None, Some(Some("[::1]:3"))),
         ("sip:example.com", None, "example.com", None, None),
         ("sip:alice@example.com:5070;x=1", Some("alice"), "example.com", Some(5070), Some(Some("1"))),
         ("sip:a:secret@example.com;X", Some("a"), "example.com", None, Some(None)),
