@@ -2,7 +2,7 @@
 //! The side that is asked for its password.
 
 use super::algorithm::{Algorithm, Ingredients, Qop};
-use super::fields::{Challenge, Credentials, escaped};
+use super::fields::{Challenge, Credentials, escaped, unescaped};
 use super::{Password, Role};
 use crate::message::{Request, Response, Tokens};
 
@@ -152,7 +152,8 @@ impl Client {
     }
 
     fn account(&self, realm: &str) -> Option<usize> {
-        let named = self.accounts.iter().position(|account| account.realm.as_deref() == Some(realm));
+        let realm = unescaped(realm);
+        let named = self.accounts.iter().position(|account| account.realm.as_ref() == Some(&realm));
         named.or_else(|| self.accounts.iter().position(|account| account.realm.is_none()))
     }
 }

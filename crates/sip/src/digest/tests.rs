@@ -177,6 +177,13 @@ fn several_realms_and_both_roles_are_answered_together() {
 }
 
 #[test]
+fn an_account_for_a_realm_with_quotes_is_found() {
+    let mut client = Client::new(vec![account(Some("a \"b\""))]);
+    let challenge = refused(Role::Server, &[r#"Digest realm="a \"b\"", nonce="1""#]);
+    assert_eq!(client.handle_challenge(&register(), &challenge), Ok(()));
+}
+
+#[test]
 fn a_realm_without_account_is_named() {
     let mut client = Client::new(vec![account(Some("one"))]);
     let error =
