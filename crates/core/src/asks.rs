@@ -4,7 +4,7 @@
 use offhook_spi::{Op, OpSet, Outcome, Refusal, RefusalKind, StateKind};
 
 use crate::app::{Answer, AppEvent, Ask, CallRecord, LineRecord, Privilege};
-use crate::call::Call;
+use crate::call::{Call, Fate};
 use crate::id::{AppId, CallId, LineId};
 use crate::line::{FROM_MSP, Line, LineLink, with_core};
 use crate::request::Asker;
@@ -175,7 +175,8 @@ impl Switch {
     fn deallocate(&mut self, app: AppId, id: CallId, keep: bool) -> Result<Handled, Refusal> {
         self.privilege(app, id)?;
         let call = self.calls.get(id).ok_or_else(|| stale(app, id))?;
-        if !keep && !call.life.is_over() && call.holders.is_sole_owner(app) {
+        let is_dropped = call.fate >= Fate::Dropped;
+        if !keep && !is_dropped && !call.life.is_over() && call.holders.is_sole_owner(app) {
             let state = call.kind();
             let detail = format!("{id} is {state} and this application its sole owner: drop it or say keep");
             return Err(Refusal::new(RefusalKind::SoleOwner, detail));

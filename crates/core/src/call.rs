@@ -27,8 +27,12 @@ pub(crate) struct Call {
     pub(crate) spent: OpSet,
     /// What the core itself has decided about the end of the call.
     pub(crate) fate: Fate,
-    /// When a dropped call should be idle.
+    /// When a dropped call should be idle, or the next drop is due after one was refused.
     pub(crate) ending: Option<Timer>,
+    /// How often a drop that the core needs was refused.
+    pub(crate) refused_drops: u8,
+    /// Whether the deadline is for the next drop.
+    pub(crate) is_drop_due: bool,
     pub(crate) digits: Option<Box<DigitWatch>>,
     /// Who asked for generations of digits or tones that have not ended, oldest first.
     pub(crate) generations: VecDeque<AppId>,

@@ -107,13 +107,15 @@ impl Switch {
         if !is_open || self.calls.len() > self.config.max_calls {
             return self.drop_call(id, None);
         }
+        // Monitors still hear of a call that nobody wants; it needs no session.
+        if rejects && self.heir(id, None).is_none() {
+            self.deliver(id);
+            return self.drop_call(id, None);
+        }
         if let Some(session) = self.start_session(id) {
             self.tsp(provider, TspCommand::Session { call: key, session });
         }
-        let owner = self.deliver(id);
-        if owner.is_none() && rejects {
-            self.drop_call(id, None);
-        }
+        self.deliver(id);
     }
 
     /// Checks the first event of a call; what cannot be is a violation.
@@ -147,7 +149,7 @@ impl Switch {
     }
 
     /// Gives a new incoming call to the applications that want it: one owner, all monitors.
-    fn deliver(&mut self, id: CallId) -> Option<AppId> {
+    fn deliver(&mut self, id: CallId) {
         let owner = self.heir(id, None);
         if let Some(owner) = owner {
             self.give_handle(id, owner, Privilege::Owner);
@@ -160,7 +162,6 @@ impl Switch {
             self.tell_new_call(id, vec![owner], Privilege::Owner);
         }
         self.tell_new_call(id, monitors, Privilege::Monitor);
-        owner
     }
 
     /// The application that would own an incoming call: the highest priority that takes its media, who
@@ -279,6 +280,8 @@ impl Switch {
             spent: offhook_spi::OpSet::EMPTY,
             fate: Fate::Open,
             ending: None,
+            refused_drops: 0,
+            is_drop_due: false,
             digits: None,
             generations: std::collections::VecDeque::new(),
         });

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How calls end, and what happens to them when applications or providers leave.
 
+use std::time::Duration;
+
 use offhook_spi::{
     CallKey, CallOp, CallState, Cause, Op, Outcome, Refusal, RefusalKind, SessionKey, StateKind, TspCommand,
 };
@@ -13,6 +15,9 @@ use crate::id::{AppId, CallId, LineId, ProviderId};
 use crate::policy::Unowned;
 use crate::request::{Asker, What};
 use crate::switch::Switch;
+
+/// How often the core asks again for a drop that was refused.
+const MOST_DROPS: u8 = 5;
 
 /// States, and what follows from them.
 impl Switch {
@@ -136,26 +141,49 @@ impl Switch {
             && let Some(call) = self.calls.get_mut(id)
             && !call.life.is_over()
         {
+            let has_owner = call.holders.owners().next().is_some();
             if refusal.kind == RefusalKind::StaleHandle {
                 let key = call.key;
                 let detail = "expected idle before a refusal as stale, received no state".to_owned();
                 self.violation(provider, Some(key), detail);
                 self.apply(id, Report { state: CallState::Idle, narrowed: None });
-            } else if asker.is_some() && call.fate == Fate::Dropped {
+            } else if has_owner && asker.is_some() && call.fate == Fate::Dropped {
                 // The owner may try again.
                 call.fate = Fate::Open;
                 if let Some(timer) = call.ending.take() {
                     self.deadlines.disarm(timer);
                 }
+            } else {
+                self.drop_again_later(id);
             }
         }
         self.pass_on(asker, result);
     }
 
-    /// A dropped call did not become idle: the core says so itself.
+    /// A drop that the core needs was refused, perhaps because a queue was full: it is tried again, a
+    /// little later each time.
+    fn drop_again_later(&mut self, id: CallId) {
+        let now = self.now;
+        let Some(call) = self.calls.get_mut(id) else { return };
+        if call.refused_drops >= MOST_DROPS {
+            return;
+        }
+        call.refused_drops += 1;
+        if let Some(timer) = call.ending.take() {
+            self.deadlines.disarm(timer);
+        }
+        let at = now + Duration::from_secs(1 << call.refused_drops.min(6));
+        call.ending = Some(self.deadlines.arm(at, Reason::Ending { call: id }));
+        call.is_drop_due = true;
+    }
+
+    /// A dropped call did not become idle: the core says so itself, unless it has to drop it once more.
     pub(crate) fn call_overdue(&mut self, id: CallId) {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.ending = None;
+        if std::mem::take(&mut call.is_drop_due) {
+            return self.drop_call(id, None);
+        }
         let (provider, key) = (call.provider, call.key);
         let detail = "expected idle in time after a drop, received nothing".to_owned();
         self.violation(provider, Some(key), detail);

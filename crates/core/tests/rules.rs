@@ -835,3 +835,39 @@ fn the_network_may_send_a_call_elsewhere() {
     world.tsp(TspEvent::Redirected { call: key, targets: targets.clone(), cause: None });
     assert_eq!(world.events(), [(vec![A], AppEvent::Redirected { call, targets })]);
 }
+
+/// The core asks again where its own drop was refused: a full queue must not keep a call alive.
+#[test]
+fn a_drop_of_the_core_is_tried_again() {
+    let mut world = World::bare();
+    let (_, key) = world.connected(A);
+    world.input(Input::AppDown { app: A });
+    let (request, ..) = world.last_call();
+    world.input(Input::Overflow { provider: TSP, request });
+    world.forget();
+    world.pass(Duration::from_secs(3));
+    let commands = world.commands();
+    assert!(matches!(&commands[..], [TspCommand::Call { op: CallOp::Drop { .. }, .. }]), "{commands:?}");
+    world.done(world.last_call().0);
+    world.end(key);
+    assert!(world.switch.is_empty());
+    assert!(world.violations().is_empty());
+}
+
+/// Who has asked for the drop may give the handle back without waiting for idle.
+#[test]
+fn a_dropped_call_may_be_deallocated_at_once() {
+    let mut world = World::bare();
+    let (call, key) = world.connected(A);
+    let drop = world.op(A, call, CallAsk::Drop { cause: None });
+    let ask = world.ask(A, Ask::Deallocate { call, keep: false });
+    world.ok(ask);
+    let (request, ..) = world.last_call();
+    world.refuse(request, Refusal::new(RefusalKind::OperationFailed, "not now"));
+    assert_eq!(world.refused(drop).kind, RefusalKind::OperationFailed);
+    world.pass(Duration::from_secs(3));
+    assert_ne!(world.last_call().0, request, "nobody is left to try again but the core");
+    world.done(world.last_call().0);
+    world.end(key);
+    assert!(world.switch.is_empty());
+}
