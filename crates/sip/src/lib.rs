@@ -10,3 +10,6 @@ pub mod fuzzing;
 mod invite;
 pub mod message;
 mod transaction;
+
+/// The buffers of messages, for whoever owns the sockets.
+pub use bytes;

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the provider remembers of one call.
+
+use std::collections::VecDeque;
+
+use offhook_sipcore::agent::{Flow, InviteId};
+use offhook_sipcore::message::Uri;
+use offhook_spi::{CallKey, CallParams, Flowing, LineKey, RequestId, SessionKey, StateKind};
+
+use crate::location::Target;
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) key: CallKey,
+    pub(crate) line: LineKey,
+    pub(crate) id: InviteId,
+    pub(crate) media: Media,
+    /// The state last reported.
+    pub(crate) told: StateKind,
+    pub(crate) phase: Phase,
+    /// We hold the far end.
+    pub(crate) holding: bool,
+    /// The far end holds us.
+    pub(crate) held: bool,
+    /// The description that goes on at the moment, beside the first one.
+    pub(crate) exchange: Exchange,
+    /// The way of the last message of the call.
+    pub(crate) flow: Option<Flow>,
+}
+
+/// Who writes the descriptions of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Media {
+    /// An MSP, under this session; the core has not said so yet for an incoming call without one.
+    Session(Option<SessionKey>),
+    /// Nobody: a description without media.
+    Nobody,
+}
+
+/// How far a call has come.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// It goes out: the INVITE is being prepared, sent, or answered.
+    Outgoing(Box<Outgoing>),
+    /// It has come in and is not answered.
+    Incoming(Incoming),
+    /// Our answer waits for its ACK; `offered` if that brings the answer to our offer.
+    Answering { offered: bool },
+    /// Both sides talk.
+    Up,
+}
+
+/// An INVITE of ours.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) to: Uri,
+    pub(crate) params: CallParams,
+    /// Places to try, best first, once found.
+    pub(crate) targets: Option<VecDeque<Target>>,
+    /// Description, once written.
+    pub(crate) offer: Option<String>,
+    pub(crate) sent: bool,
+    /// The last early answer, in case that the final one says nothing new.
+    pub(crate) early: Option<String>,
+}
+
+/// An INVITE of theirs.
+#[derive(Debug, Default)]
+pub(crate) struct Incoming {
+    /// It brought an offer; otherwise ours goes out with the answer.
+    pub(crate) offered: bool,
+    /// What our side writes, once written: the answer, or the offer.
+    pub(crate) description: Option<String>,
+    /// The application's request to answer, until that can be done.
+    pub(crate) answer: Option<RequestId>,
+}
+
+/// A description that goes on in an established call.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(crate) enum Exchange {
+    #[default]
+    None,
+    /// We hold or retrieve: the MSP writes the offer, then the far end answers.
+    Ours { request: RequestId, hold: bool, sent: bool },
+    /// The far end offers; the MSP writes the answer. `flow` is what the far end wants, seen from it.
+    Theirs { flow: Flowing },
+    /// The far end asks for our offer; the MSP writes it, the ACK brings the answer.
+    Asked { sent: bool },
+}
+
+impl Call {
+    pub(crate) fn session(&self) -> Option<SessionKey> {
+        match self.media {
+            Media::Session(session) => session,
+            Media::Nobody => None,
+        }
+    }
+
+    pub(crate) const fn has_media(&self) -> bool {
+        matches!(self.media, Media::Session(_))
+    }
+}
+
+/// Which way media shall flow, read from the first audio description: enough to know who holds whom.
+pub(crate) fn flow_of(sdp: &str) -> Flowing {
+    let mut session = Flowing::Both;
+    let mut media = None;
+    let mut in_media = false;
+    let mut silent_address = false;
+    for line in sdp.lines() {
+        if line.starts_with("m=") {
+            if in_media {
+                break;
+            }
+            in_media = true;
+        }
+        // The way of RFC 2543 to hold.
+        silent_address |= line.trim_end() == "c=IN IP4 0.0.0.0";
+        let flow = match line.trim_end() {
+            "a=sendrecv" => Flowing::Both,
+            "a=sendonly" => Flowing::Out,
+            "a=recvonly" => Flowing::In,
+            "a=inactive" => Flowing::Neither,
+            _ => continue,
+        };
+        if in_media {
+            media = Some(flow);
+        } else {
+            session = flow;
+        }
+    }
+    match media.unwrap_or(session) {
+        Flowing::Both if silent_address => Flowing::Out,
+        flow => flow,
+    }
+}
+
+/// A description for a line without media: one audio stream that never flows.
+pub(crate) fn silent_description(host: &str) -> String {
+    let family = if host.contains(':') { "IP6" } else { "IP4" };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    format!(
+        "v=0\r\no=- 1 1 IN {family} {host}\r\ns=-\r\nc=IN {family} {host}\r\nt=0 0\r\n\
+         m=audio 9 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=inactive\r\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flow_is_read_at_media_level_first() {
+        for (sdp, flow) in [
+            ("v=0\r\nm=audio 1 RTP/AVP 0\r\n", Flowing::Both),
+            ("v=0\r\na=sendonly\r\nm=audio 1 RTP/AVP 0\r\n", Flowing::Out),
+            ("v=0\r\na=sendonly\r\nm=audio 1 RTP/AVP 0\r\na=sendrecv\r\n", Flowing::Both),
+            (
+                "v=0\r\nm=audio 1 RTP/AVP 0\r\na=inactive\r\nm=video 2 RTP/AVP 31\r\na=sendrecv\r\n",
+                Flowing::Neither,
+            ),
+            ("v=0\r\nc=IN IP4 0.0.0.0\r\nm=audio 1 RTP/AVP 0\r\n", Flowing::Out),
+        ] {
+            assert_eq!(flow_of(sdp), flow, "{sdp}");
+        }
+    }
+}

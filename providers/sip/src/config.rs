@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How the SIP provider is set up: sockets, lines, limits. Read from one file by the program, or built here.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use offhook_sipcore::agent::Transport;
+use serde::{Deserialize, Deserializer};
+
+/// How the provider is set up. The default listens on a free loopback port over UDP and TCP and has no lines.
+///
+/// ```
+/// use offhook_sip::SipConfig;
+///
+/// let config = SipConfig::direct("alice");
+/// assert_eq!(config.lines[0].name, "alice");
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SipConfig {
+    /// Sockets: `udp:127.0.0.1:5060`, `tcp:…`, `tls:…`; port 0 takes a free one.
+    pub listen: Vec<Listen>,
+    /// Our address as others see it, where a socket listens on every interface.
+    pub advertise: Option<IpAddr>,
+    /// Certificates, needed by `tls` sockets and to trust others.
+    pub tls: TlsConfig,
+    /// What `User-Agent` and `Server` say; empty says nothing.
+    pub product: String,
+    /// Name servers for RFC 3263; empty takes those of the system.
+    pub name_servers: Vec<SocketAddr>,
+    /// How much may be going on at once.
+    pub limits: LimitsConfig,
+    /// Answers go to the port that a request came from even without `rport`.
+    pub symmetric: bool,
+    /// The lines.
+    #[serde(rename = "line")]
+    pub lines: Vec<LineConfig>,
+}
+
+impl Default for SipConfig {
+    fn default() -> Self {
+        Self {
+            listen: vec![
+                Listen { transport: Transport::Udp, address: SocketAddr::from(([127, 0, 0, 1], 0)) },
+                Listen { transport: Transport::Tcp, address: SocketAddr::from(([127, 0, 0, 1], 0)) },
+            ],
+            advertise: None,
+            tls: TlsConfig::default(),
+            product: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
+            name_servers: Vec::new(),
+            limits: LimitsConfig::default(),
+            symmetric: false,
+            lines: Vec::new(),
+        }
+    }
+}
+
+impl SipConfig {
+    /// The default with one line that needs no registrar.
+    #[must_use]
+    pub fn direct(name: &str) -> Self {
+        Self { lines: vec![LineConfig::direct(name)], ..Self::default() }
+    }
+
+    /// Replaces the sockets.
+    ///
+    /// # Errors
+    /// The first text that names no socket.
+    pub fn listening(mut self, sockets: &[&str]) -> Result<Self, ConfigError> {
+        self.listen = sockets.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
+    /// Adds a line.
+    #[must_use]
+    pub fn with_line(mut self, line: LineConfig) -> Self {
+        self.lines.push(line);
+        self
+    }
+}
+
+/// One socket to listen on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Listen {
+    /// What carries messages.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// A part of the configuration cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConfigError(pub(crate) String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl FromStr for Listen {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let wrong = || ConfigError(format!("'{text}' is no socket; expected for example udp:127.0.0.1:5060"));
+        let (word, address) = text.split_once(':').ok_or_else(wrong)?;
+        let transport = transport(word).ok_or_else(wrong)?;
+        Ok(Self { transport, address: address.parse().map_err(|_| wrong())? })
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The transport of that name, in any case.
+pub(crate) fn transport(word: &str) -> Option<Transport> {
+    match word.to_ascii_lowercase().as_str() {
+        "udp" => Some(Transport::Udp),
+        "tcp" => Some(Transport::Tcp),
+        "tls" => Some(Transport::Tls),
+        _ => None,
+    }
+}
+
+/// Certificates.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM file with our certificate chain.
+    pub certificate: Option<PathBuf>,
+    /// PEM file with our private key; may be the same file.
+    pub key: Option<PathBuf>,
+    /// PEM file with the certificates that we trust in others.
+    pub authorities: Option<PathBuf>,
+    /// Connects to others without looking at their certificates. Only for tests: anybody can listen in.
+    pub trust_anybody: bool,
+}
+
+/// How much may be going on at once; above, requests are answered 503 with `Retry-After`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Calls, in and out.
+    pub calls: usize,
+    /// Incoming calls from one address.
+    pub calls_per_source: usize,
+    /// Requests that are being answered.
+    pub transactions: usize,
+    /// The same, from one address.
+    pub transactions_per_source: usize,
+    /// Connections.
+    pub connections: usize,
+    /// What `Retry-After` says, in seconds.
+    pub retry_after: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            calls: 100_000,
+            calls_per_source: 50_000,
+            transactions: 100_000,
+            transactions_per_source: 100_000,
+            connections: 10_000,
+            retry_after: 5,
+        }
+    }
+}
+
+/// What kind of line it is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LineKind {
+    /// Registers with a registrar.
+    Account,
+    /// Calls and is called directly, by its user name on our sockets.
+    #[default]
+    Direct,
+    /// Exchanges calls with a peer; every call from the peer's addresses belongs to it.
+    Trunk,
+}
+
+/// Who carries the media of a line.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LineMedia {
+    /// Nobody: call control only.
+    None,
+    /// The RTP provider.
+    #[default]
+    Rtp,
+}
+
+/// One line, or with `count` many that differ by a number.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LineConfig {
+    /// Its name; also its user name unless `user` says otherwise.
+    pub name: String,
+    /// What kind it is.
+    pub kind: LineKind,
+    /// User part of its address.
+    pub user: Option<String>,
+    /// Domain of its address: `example.org`. Numbers that are dialled without a domain go there.
+    pub domain: Option<String>,
+    /// What others see beside the address.
+    pub display_name: Option<String>,
+    /// Name for authentication, where it is not the user.
+    pub auth_user: Option<String>,
+    /// Password.
+    pub password: Secret,
+    /// Where to register, as a SIP URI or host; the domain unless set.
+    pub registrar: Option<String>,
+    /// Where all requests go first, as a SIP URI or host.
+    pub proxy: Option<String>,
+    /// How long a registration shall last, in seconds; 0 takes 300.
+    pub expires: u32,
+    /// Addresses that calls of a trunk come from; those of the domain or proxy, where it is an IP address,
+    /// belong to it anyway.
+    pub peers: Vec<IpAddr>,
+    /// The transport to prefer: `udp`, `tcp` or `tls`.
+    pub transport: Option<String>,
+    /// Who carries its media.
+    pub media: LineMedia,
+    /// Lets 180 be sent as soon as a call is offered; an application that calls `accept` itself sets it off.
+    pub ring: Option<bool>,
+    /// Callers must know the line's password.
+    pub challenge: bool,
+    /// The peer may say who calls (`P-Asserted-Identity`).
+    pub trusted: bool,
+    /// Makes so many lines: names and users get the numbers from 1 up appended.
+    pub count: Option<u32>,
+}
+
+impl LineConfig {
+    /// A line that needs no registrar.
+    #[must_use]
+    pub fn direct(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// A line that registers.
+    #[must_use]
+    pub fn account(name: &str, domain: &str, password: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: LineKind::Account,
+            domain: Some(domain.to_owned()),
+            password: Secret::new(password),
+            ..Self::default()
+        }
+    }
+
+    /// The lines that it stands for.
+    pub(crate) fn expanded(&self) -> Vec<Self> {
+        let Some(count) = self.count else { return vec![self.clone()] };
+        let numbered = |n: u32| Self {
+            name: format!("{}{n}", self.name),
+            user: self.user.as_ref().map(|user| format!("{user}{n}")),
+            count: None,
+            ..self.clone()
+        };
+        (1..=count).map(numbered).collect()
+    }
+}
+
+/// A password; never shown.
+#[derive(Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a password.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_read_and_wrong_ones_are_named() {
+        let listen: Listen = "tls:[::1]:5061".parse().unwrap();
+        assert_eq!(listen.transport, Transport::Tls);
+        for wrong in ["5060", "udp:localhost", "sctp:127.0.0.1:5060", ""] {
+            assert!(wrong.parse::<Listen>().unwrap_err().to_string().contains("is no socket"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_count_makes_numbered_lines() {
+        let line = LineConfig { count: Some(3), ..LineConfig::direct("desk") };
+        let names: Vec<String> = line.expanded().into_iter().map(|line| line.name).collect();
+        assert_eq!(names, ["desk1", "desk2", "desk3"]);
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let config = SipConfig::default().with_line(LineConfig::account("a", "example.org", "hunter2"));
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! TCP and TLS connections: one task reads, one writes, each within bounds.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use offhook_sipcore::agent::{Flow, FlowId, Transport};
+use offhook_sipcore::bytes::Bytes;
+use offhook_sipcore::message::{Frame, Limits, Message, ParseError, StreamDecoder};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+
+use super::tls::Tls;
+use crate::machine::Socket;
+
+/// Messages that may wait to be written to one connection; a peer that does not read loses it.
+const WRITE_QUEUE: usize = 256;
+/// How long a connection or a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long nothing may be heard before a ping goes out (RFC 5626 section 4.4.1), and then in all.
+const QUIET: Duration = Duration::from_secs(110);
+
+/// What connections tell the provider's task.
+pub(super) enum FromStream {
+    Accepted { flow: Flow, writer: mpsc::Sender<Bytes> },
+    Closed { flow: FlowId },
+    Failed { flow: Flow },
+    Malformed { flow: Flow, error: Box<ParseError> },
+    Message { flow: Flow, message: Message },
+}
+
+/// Numbers connections that others open; even, above those of sockets. Those that we open are odd.
+static ACCEPTED: AtomicU64 = AtomicU64::new(1 << 32);
+
+/// All connections, by their flow.
+pub(super) struct Connections {
+    writers: HashMap<FlowId, mpsc::Sender<Bytes>>,
+    tls: Tls,
+    events: mpsc::Sender<FromStream>,
+    most: usize,
+}
+
+impl Connections {
+    pub(super) fn new(tls: Tls, events: mpsc::Sender<FromStream>, most: usize) -> Self {
+        Self { writers: HashMap::new(), tls, events, most }
+    }
+
+    pub(super) fn accepted(&mut self, flow: Flow, writer: mpsc::Sender<Bytes>) {
+        self.writers.insert(flow.id, writer);
+    }
+
+    pub(super) fn gone(&mut self, flow: FlowId) {
+        self.writers.remove(&flow);
+    }
+
+    /// Sends on a connection; one that is not there is opened.
+    pub(super) fn send(&mut self, flow: Flow, bytes: Bytes) {
+        if let Some(writer) = self.writers.get(&flow.id) {
+            match writer.try_send(bytes) {
+                Ok(()) => return,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    // It does not read: give it up. Dropping the writer closes it.
+                    self.writers.remove(&flow.id);
+                    return;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => {
+                    self.writers.remove(&flow.id);
+                    return;
+                }
+            }
+        }
+        if self.writers.len() >= self.most {
+            return;
+        }
+        let (writer, queue) = mpsc::channel(WRITE_QUEUE);
+        // The queue is new and has room.
+        let _ = writer.try_send(bytes);
+        self.writers.insert(flow.id, writer);
+        tokio::spawn(connect(flow, self.tls.clone(), queue, self.events.clone()));
+    }
+}
+
+async fn connect(flow: Flow, tls: Tls, queue: mpsc::Receiver<Bytes>, events: mpsc::Sender<FromStream>) {
+    let opening = async {
+        let stream = TcpStream::connect(flow.remote).await?;
+        stream.set_nodelay(true)?;
+        Ok::<_, io::Error>(match flow.transport {
+            Transport::Tls => Opened::Secure(Box::new(tls.connect(stream, flow.remote).await?)),
+            _ => Opened::Plain(stream),
+        })
+    };
+    match tokio::time::timeout(HANDSHAKE, opening).await {
+        Ok(Ok(Opened::Plain(stream))) => run(flow, stream, queue, events).await,
+        Ok(Ok(Opened::Secure(stream))) => run(flow, stream, queue, events).await,
+        // The provider's task may have ended; then nobody wants to know.
+        _ => drop(events.send(FromStream::Failed { flow }).await),
+    }
+}
+
+enum Opened {
+    Plain(TcpStream),
+    Secure(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+/// Accepts connections on one listener, at most `most` at once.
+pub(super) async fn listen(
+    socket: Socket,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    events: mpsc::Sender<FromStream>,
+    most: usize,
+) {
+    let open = Arc::new(AtomicUsize::new(0));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = events.closed() => return,
+        };
+        let Ok((stream, remote)) = accepted else {
+            // Out of descriptors, or a peer that left: give others the turn, then go on.
+            tokio::task::yield_now().await;
+            continue;
+        };
+        if open.load(Ordering::Relaxed) >= most {
+            continue;
+        }
+        let id = FlowId(ACCEPTED.fetch_add(2, Ordering::Relaxed));
+        let flow = Flow { id, transport: socket.transport, local: socket.local, remote };
+        let (events, tls) = (events.clone(), tls.clone());
+        let place = Place::take(&open);
+        tokio::spawn(async move {
+            let _place = place;
+            let _ = stream.set_nodelay(true);
+            let (writer, queue) = mpsc::channel(WRITE_QUEUE);
+            match tls {
+                // A slow handshake holds up nobody: it has its own task and a time limit.
+                Some(tls) => {
+                    if let Ok(Ok(secure)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await
+                        && events.send(FromStream::Accepted { flow, writer }).await.is_ok()
+                    {
+                        run(flow, secure, queue, events).await;
+                    }
+                }
+                None => {
+                    if events.send(FromStream::Accepted { flow, writer }).await.is_ok() {
+                        run(flow, stream, queue, events).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Counts an open connection for as long as it lives.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Reads and writes until either side ends.
+async fn run<S>(flow: Flow, stream: S, mut queue: mpsc::Receiver<Bytes>, events: mpsc::Sender<FromStream>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (pong, mut pongs) = mpsc::channel::<&'static [u8]>(4);
+    let reading = read(flow, &mut reader, &events, &pong);
+    let writing = async {
+        loop {
+            let bytes = tokio::select! {
+                bytes = queue.recv() => match bytes { Some(bytes) => bytes, None => return },
+                Some(pong) = pongs.recv() => Bytes::from_static(pong),
+            };
+            if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        _ = reading => {}
+        () = writing => {}
+    }
+    events.send(FromStream::Closed { flow: flow.id }).await.ok();
+}
+
+async fn read<R: AsyncRead + Unpin>(
+    flow: Flow,
+    reader: &mut R,
+    events: &mpsc::Sender<FromStream>,
+    pong: &mpsc::Sender<&'static [u8]>,
+) -> io::Result<()> {
+    let mut decoder = StreamDecoder::new(Limits::default());
+    let mut buffer = vec![0; 16 * 1024];
+    let mut pinged = false;
+    loop {
+        let count = match tokio::time::timeout(QUIET, reader.read(&mut buffer)).await {
+            Ok(count) => count?,
+            Err(_) if pinged => return Err(io::ErrorKind::TimedOut.into()),
+            Err(_) => {
+                pinged = true;
+                pong.send(b"\r\n\r\n").await.ok();
+                continue;
+            }
+        };
+        if count == 0 {
+            return Ok(());
+        }
+        pinged = false;
+        decoder.push(&buffer[..count]);
+        while let Some(frame) = decoder.next().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))? {
+            let event = match frame {
+                Frame::Message(message) => FromStream::Message { flow, message },
+                Frame::Malformed(error) => FromStream::Malformed { flow, error: Box::new(error) },
+                Frame::Ping => {
+                    pong.send(b"\r\n").await.ok();
+                    continue;
+                }
+                Frame::Pong => continue,
+                _ => continue,
+            };
+            if events.send(event).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Lines: what they are, and which one a call belongs to.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use offhook_sipcore::digest::Client;
+use offhook_sipcore::message::{Request, Tokens, Uri};
+use offhook_spi::{
+    AddressCaps, AddressKind, LineCaps, LineKey, LineStatus, MediaSet, Op, OpSet, SDP_SCHEMA, SchemaId,
+    Service, SessionWish, TspEvent,
+};
+
+use crate::account::{Registration, credentials};
+use crate::config::{ConfigError, LineConfig, LineKind, LineMedia};
+
+/// What every SIP line can do; digits, tones and streams come from its MSP.
+pub(crate) const OPS: [Op; 7] =
+    [Op::Accept, Op::Answer, Op::Drop, Op::Hold, Op::MakeCall, Op::Redirect, Op::Unhold];
+
+/// One line.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) config: LineConfig,
+    /// User part of its address.
+    pub(crate) user: String,
+    pub(crate) open: bool,
+    pub(crate) service: Service,
+    pub(crate) registration: Option<Box<Registration>>,
+    pub(crate) digest: Client,
+    /// Where all requests go first.
+    pub(crate) proxy: Option<Uri>,
+}
+
+impl Line {
+    fn new(config: LineConfig, tokens: &mut Tokens) -> Result<Self, ConfigError> {
+        let user = config.user.clone().unwrap_or_else(|| config.name.clone());
+        let proxy = config.proxy.as_deref().map(|text| server_uri(&config, text)).transpose()?;
+        let registration = match config.kind {
+            LineKind::Account => {
+                let domain = config.domain.as_deref().ok_or_else(|| {
+                    ConfigError(format!("line '{}' is an account and has no domain; set domain", config.name))
+                })?;
+                let aor = Uri::sip(Some(&user), domain_host(domain), domain_port(domain));
+                let registrar = server_uri(&config, config.registrar.as_deref().unwrap_or(domain))?;
+                Some(Box::new(Registration::new(&config, aor, registrar, tokens)))
+            }
+            LineKind::Direct | LineKind::Trunk => None,
+        };
+        let service = if registration.is_some() { Service::Connecting } else { Service::In };
+        let digest = credentials(&config);
+        Ok(Self { user, open: false, service, registration, digest, proxy, config })
+    }
+
+    /// The address of record: with the line's domain, or with our own host.
+    pub(crate) fn address(&self, host: &str) -> Uri {
+        match self.config.domain.as_deref() {
+            Some(domain) => Uri::sip(Some(&self.user), domain_host(domain), domain_port(domain)),
+            None => Uri::sip(Some(&self.user), host, None),
+        }
+    }
+
+    /// The transport to ask for when the target says none.
+    pub(crate) fn transport(&self) -> Option<&str> {
+        self.config.transport.as_deref()
+    }
+
+    /// How the line is announced to the core.
+    pub(crate) fn up(&self, key: LineKey, host: &str) -> TspEvent {
+        let media = self.config.media == LineMedia::Rtp;
+        let session = media.then(|| SessionWish { msp: "rtp".to_owned(), schema: SchemaId::new(SDP_SCHEMA) });
+        let caps = LineCaps {
+            ops: OpSet::from(OPS),
+            media: if media { MediaSet::AUDIO } else { MediaSet::EMPTY },
+            session,
+            addresses: vec![AddressCaps {
+                address: self.address(host).as_str().to_owned(),
+                dials: vec![AddressKind::Sip, AddressKind::Number],
+                max_calls: 0,
+            }],
+            ..LineCaps::default()
+        };
+        let status = LineStatus { service: self.service.clone(), ..LineStatus::default() };
+        TspEvent::LineUp { line: key, stable_id: self.config.name.clone(), caps: Box::new(caps), status }
+    }
+}
+
+/// A SIP URI as written, or one made of a host.
+fn server_uri(line: &LineConfig, text: &str) -> Result<Uri, ConfigError> {
+    let wrong = |_| ConfigError(format!("'{text}' of line '{}' is no host and no SIP URI", line.name));
+    if text.starts_with("sip:") || text.starts_with("sips:") {
+        return text.parse().map_err(wrong);
+    }
+    let uri: Uri = format!("sip:{text}").parse().map_err(wrong)?;
+    Ok(match line.transport.as_deref() {
+        Some(transport) => uri.with_param("transport", Some(transport)),
+        None => uri,
+    })
+}
+
+fn domain_host(domain: &str) -> &str {
+    match domain.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !host.contains(':') => host,
+        _ => domain,
+    }
+}
+
+fn domain_port(domain: &str) -> Option<u16> {
+    let host = domain_host(domain);
+    domain.get(host.len() + 1..).and_then(|port| port.parse().ok())
+}
+
+/// All lines, found by key, user or peer in one step each: ten thousand cost no more than ten.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    lines: Vec<Line>,
+    by_user: HashMap<String, usize>,
+    by_peer: HashMap<IpAddr, usize>,
+}
+
+impl Lines {
+    pub(crate) fn new(configs: &[LineConfig], tokens: &mut Tokens) -> Result<Self, ConfigError> {
+        let mut lines = Self::default();
+        let mut names = HashMap::new();
+        for config in configs.iter().flat_map(LineConfig::expanded) {
+            if config.name.is_empty() {
+                return Err(ConfigError("a line has no name; set name".to_owned()));
+            }
+            if names.insert(config.name.clone(), ()).is_some() {
+                return Err(ConfigError(format!("two lines are called '{}'", config.name)));
+            }
+            let line = Line::new(config, tokens)?;
+            let place = lines.lines.len();
+            lines.by_user.entry(line.user.clone()).or_insert(place);
+            if line.config.kind == LineKind::Trunk {
+                let written = [line.config.domain.as_deref(), line.proxy.as_ref().map(Uri::host)];
+                let hosts = written.into_iter().flatten().filter_map(|host| domain_host(host).parse().ok());
+                for peer in hosts.chain(line.config.peers.iter().copied()) {
+                    lines.by_peer.entry(peer).or_insert(place);
+                }
+            }
+            lines.lines.push(line);
+        }
+        Ok(lines)
+    }
+
+    /// The line that a request from `source` is for.
+    pub(crate) fn find(&self, request: &Request, source: IpAddr) -> Option<LineKey> {
+        let user = |uri: &Uri| {
+            let decoded = uri.user_decoded()?;
+            self.by_user.get(decoded.as_ref()).copied()
+        };
+        let place = user(&request.uri)
+            .or_else(|| self.by_peer.get(&source).copied())
+            .or_else(|| request.headers.to().ok().and_then(|to| user(&to.uri)))?;
+        Some(key(place))
+    }
+
+    pub(crate) fn get(&self, key: LineKey) -> Option<&Line> {
+        self.lines.get(place(key)?)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: LineKey) -> Option<&mut Line> {
+        self.lines.get_mut(place(key)?)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (LineKey, &Line)> {
+        self.lines.iter().enumerate().map(|(place, line)| (key(place), line))
+    }
+}
+
+const fn key(place: usize) -> LineKey {
+    LineKey(place as u64 + 1)
+}
+
+fn place(key: LineKey) -> Option<usize> {
+    usize::try_from(key.0.checked_sub(1)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offhook_sipcore::message::Method;
+
+    fn invite(uri: &str) -> Request {
+        Request::new(Method::INVITE, uri.parse().unwrap())
+    }
+
+    const ANYBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
+
+    #[test]
+    fn ten_thousand_lines_are_told_apart_by_their_users() {
+        let config = LineConfig { count: Some(10_000), ..LineConfig::direct("desk") };
+        let lines = Lines::new(&[config], &mut Tokens::from_seed(1)).unwrap();
+        for n in [1, 77, 9_999, 10_000] {
+            let request = invite(&format!("sip:desk{n}@127.0.0.1"));
+            let found = lines.find(&request, ANYBODY).unwrap();
+            assert_eq!(lines.get(found).unwrap().config.name, format!("desk{n}"));
+        }
+        assert_eq!(lines.find(&invite("sip:desk10001@127.0.0.1"), ANYBODY), None);
+    }
+
+    #[test]
+    fn an_escaped_user_is_the_same_user() {
+        let lines = Lines::new(&[LineConfig::direct("alice")], &mut Tokens::from_seed(1)).unwrap();
+        assert!(lines.find(&invite("sip:%61lice@127.0.0.1"), ANYBODY).is_some());
+    }
+
+    #[test]
+    fn a_trunk_takes_every_number_of_its_peer_and_of_nobody_else() {
+        let trunk = LineConfig {
+            kind: LineKind::Trunk,
+            domain: Some("192.0.2.9:5080".to_owned()),
+            ..LineConfig::direct("carrier")
+        };
+        let lines = Lines::new(&[trunk], &mut Tokens::from_seed(1)).unwrap();
+        let request = invite("sip:+4930123456@127.0.0.1");
+        assert!(lines.find(&request, ANYBODY).is_some());
+        assert_eq!(lines.find(&request, IpAddr::from([192, 0, 2, 10])), None);
+    }
+
+    #[test]
+    fn wrong_lines_are_named() {
+        let mut tokens = Tokens::from_seed(1);
+        let twice = [LineConfig::direct("a"), LineConfig::direct("a")];
+        assert_eq!(Lines::new(&twice, &mut tokens).unwrap_err().to_string(), "two lines are called 'a'");
+        let account = LineConfig { kind: LineKind::Account, ..LineConfig::direct("b") };
+        let error = Lines::new(&[account], &mut tokens).unwrap_err().to_string();
+        assert_eq!(error, "line 'b' is an account and has no domain; set domain");
+    }
+}

@@ -1,0 +1,643 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The provider as a pure machine: commands of the core, messages of the network and answers of the name
+//! system go in; events, messages and questions come out.
+//!
+//! `outgoing` is a call of ours, `incoming` one of theirs, `media` the descriptions that go between the
+//! network and the MSP, `registering` the accounts.
+
+mod incoming;
+mod media;
+mod outgoing;
+mod registering;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use offhook_sipcore::agent::{
+    Agent, Command, Config, DialogId, Event, Flow, FlowId, Input as AgentInput, InviteId, Limits, Output,
+    RequestId as SipRequestId, ResponsePort, ServerRequestId, Transport,
+};
+use offhook_sipcore::bytes::Bytes;
+use offhook_sipcore::message::{Headers, Message, Method, NameAddr, Request, Status, Tokens, Uri, name};
+use offhook_spi::{
+    CallKey, CallOp, CallState, Cause, Digit, DigitMode, LineKey, Machine, Moment, Refusal, RefusalKind,
+    Reply, RequestId, StateKind, TspCommand, TspEvent,
+};
+
+use crate::call::{Call, Phase};
+use crate::config::{ConfigError, SipConfig};
+use crate::line::Lines;
+use crate::location::{Answer, Lookup, Question, Step, Target};
+
+/// A socket that is open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Socket {
+    pub(crate) id: FlowId,
+    pub(crate) transport: Transport,
+    /// As others see it; never an unspecified address.
+    pub(crate) local: SocketAddr,
+}
+
+/// What may happen to the provider.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Answered { lookup: LookupId, answer: Answer },
+    Command(TspCommand),
+    FlowClosed { flow: FlowId },
+    FlowFailed { flow: FlowId, remote: SocketAddr },
+    Receive { flow: Flow, message: Message },
+}
+
+/// What the provider wants done.
+#[derive(Debug)]
+pub(crate) enum ToDo {
+    Ask {
+        lookup: LookupId,
+        question: Question,
+    },
+    Tell(TspEvent),
+    /// Send bytes; a connection that is not there is opened.
+    Transmit {
+        flow: Flow,
+        bytes: Bytes,
+    },
+}
+
+/// Whom a look-up is for.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) enum LookupId {
+    Call(u64),
+    Dialog(InviteId, DialogId),
+    Line(LineKey),
+}
+
+/// Whom an out-of-dialog request is for.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Register(LineKey),
+}
+
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Alarm {
+    NoAnswer(u64),
+    Register(LineKey),
+}
+
+/// The SIP provider without sockets.
+#[derive(Debug)]
+pub(crate) struct SipMachine {
+    config: SipConfig,
+    agent: Agent,
+    tokens: Tokens,
+    lines: Lines,
+    sockets: Vec<Socket>,
+    /// Streams that we opened, or that others opened to us, by their far end.
+    streams: HashMap<(Transport, SocketAddr), FlowId>,
+    calls: HashMap<u64, Call>,
+    by_key: HashMap<CallKey, u64>,
+    by_invite: HashMap<InviteId, u64>,
+    /// Calls that are over for the core and whose last messages may still be challenged.
+    closing: HashMap<InviteId, LineKey>,
+    per_source: HashMap<IpAddr, usize>,
+    sources: HashMap<u64, IpAddr>,
+    requests: HashMap<SipRequestId, Asked>,
+    lookups: HashMap<LookupId, (Lookup, Option<Flow>)>,
+    /// Where each registrar was found.
+    registrars: HashMap<LineKey, Target>,
+    alarms: BTreeMap<(Moment, u64), Alarm>,
+    gate: Option<offhook_sipcore::digest::Server>,
+    serial: u64,
+    provider_serial: u64,
+    /// Numbers of connections that we ask to be opened; the driver numbers those of others evenly.
+    stream_serial: u64,
+    out: VecDeque<ToDo>,
+}
+
+impl SipMachine {
+    pub(crate) fn new(config: SipConfig, sockets: Vec<Socket>, seed: [u8; 32]) -> Result<Self, ConfigError> {
+        let mut tokens = Tokens::new(seed);
+        let lines = Lines::new(&config.lines, &mut tokens)?;
+        let agent_config = Config {
+            limits: Limits {
+                calls: config.limits.calls,
+                transactions: config.limits.transactions,
+                transactions_per_source: config.limits.transactions_per_source,
+                unacknowledged: config.limits.calls,
+                retry_after_seconds: config.limits.retry_after,
+            },
+            response_port: if config.symmetric { ResponsePort::Source } else { ResponsePort::SentBy },
+            product: Some(config.product.clone()).filter(|product| !product.is_empty()),
+            ..Config::default()
+        };
+        let agent = Agent::new(agent_config, Tokens::new(tokens.bytes()));
+        let gate = config.lines.iter().any(|line| line.challenge).then(|| {
+            let policy = offhook_sipcore::digest::Policy::new("offhook");
+            offhook_sipcore::digest::Server::new(policy, tokens.bytes())
+        });
+        Ok(Self {
+            config,
+            agent,
+            tokens,
+            lines,
+            sockets,
+            streams: HashMap::new(),
+            calls: HashMap::new(),
+            by_key: HashMap::new(),
+            by_invite: HashMap::new(),
+            closing: HashMap::new(),
+            per_source: HashMap::new(),
+            sources: HashMap::new(),
+            requests: HashMap::new(),
+            lookups: HashMap::new(),
+            registrars: HashMap::new(),
+            alarms: BTreeMap::new(),
+            gate,
+            serial: 0,
+            provider_serial: 0,
+            stream_serial: 1,
+            out: VecDeque::new(),
+        })
+    }
+
+    fn command(&mut self, now: Moment, command: TspCommand) {
+        match command {
+            TspCommand::Hello { .. } => self.announce(),
+            TspCommand::Open { request, line } => self.open(now, request, line),
+            TspCommand::Close { line } => self.close(now, line),
+            TspCommand::Call { request, line, call, session, op } => match op {
+                CallOp::MakeCall { to, params } => {
+                    self.make_call(now, request, line, call, session, &to, *params);
+                }
+                op => self.operate(now, request, call, op),
+            },
+            TspCommand::Relay { call, data, .. } => self.relayed(now, call, &data),
+            TspCommand::Session { call, session } => self.session(call, session),
+            // What can be abandoned is answered at once or by the network: the reply is on its way.
+            TspCommand::Abandon { .. } => {}
+            TspCommand::Line { request, line, op } => {
+                let refusal = Refusal::unsupported(format_args!("{line}"), op.required());
+                self.reply(request, Err(refusal));
+            }
+            TspCommand::Phone { request, .. } => {
+                let refusal = Refusal::new(RefusalKind::Gone, "the SIP provider has no phones");
+                self.reply(request, Err(refusal));
+            }
+            _ => {}
+        }
+    }
+
+    fn announce(&mut self) {
+        let host = self.own_host();
+        let ups: Vec<TspEvent> = self.lines.iter().map(|(key, line)| line.up(key, &host)).collect();
+        ups.into_iter().for_each(|up| self.tell(up));
+        self.tell(TspEvent::Ready);
+    }
+
+    fn open(&mut self, now: Moment, request: RequestId, key: LineKey) {
+        let Some(line) = self.lines.get_mut(key) else {
+            let refusal = Refusal::new(RefusalKind::Gone, format!("the SIP provider has no {key}"));
+            return self.reply(request, Err(refusal));
+        };
+        line.open = true;
+        self.reply(request, Ok(()));
+        self.start_registration(now, key);
+    }
+
+    fn close(&mut self, now: Moment, key: LineKey) {
+        let Some(line) = self.lines.get_mut(key) else { return };
+        line.open = false;
+        let mut calls: Vec<u64> =
+            self.calls.iter().filter(|(_, call)| call.line == key).map(|(serial, _)| *serial).collect();
+        calls.sort_unstable();
+        for serial in calls {
+            self.hang_up(now, serial, None);
+        }
+        self.stop_registration(now, key);
+    }
+
+    fn operate(&mut self, now: Moment, request: RequestId, key: CallKey, op: CallOp) {
+        let name = op.required();
+        if !crate::line::OPS.contains(&name) {
+            return self.reply(request, Err(Refusal::unsupported(key, name)));
+        }
+        let Some(serial) = self.by_key.get(&key).copied() else {
+            let refusal = Refusal::new(RefusalKind::StaleHandle, format!("{key} has ended"));
+            return self.reply(request, Err(refusal));
+        };
+        match op {
+            CallOp::Accept => self.accept(now, request, serial),
+            CallOp::Answer => self.answer(now, request, serial),
+            CallOp::Drop { cause } => {
+                self.reply(request, Ok(()));
+                self.hang_up(now, serial, cause);
+            }
+            CallOp::Hold => self.hold(now, request, serial, true),
+            CallOp::Unhold => self.hold(now, request, serial, false),
+            CallOp::Redirect { to } => self.redirect(now, request, serial, &to),
+            _ => self.reply(request, Err(Refusal::unsupported(key, name))),
+        }
+    }
+
+    /// Ends a call from our side: whatever the network still says about it concerns nobody.
+    fn hang_up(&mut self, now: Moment, serial: u64, cause: Option<Cause>) {
+        let Some(call) = self.calls.get(&serial) else { return };
+        let id = call.id;
+        let mut headers = Headers::new();
+        let told = match &call.phase {
+            Phase::Outgoing(outgoing) => {
+                let sent = outgoing.sent;
+                crate::cause::add_reason(&mut headers, cause.unwrap_or(Cause::NormalClearing));
+                if sent {
+                    self.agent(now, Command::Cancel { id, headers });
+                }
+                Cause::Cancelled
+            }
+            Phase::Incoming(_) => {
+                let cause = cause.unwrap_or(Cause::CallRejected);
+                let status = crate::cause::status(cause);
+                crate::cause::add_reason(&mut headers, cause);
+                self.agent(now, Command::Reject { id, status, headers });
+                cause
+            }
+            Phase::Answering { .. } | Phase::Up => {
+                crate::cause::add_reason(&mut headers, cause.unwrap_or(Cause::NormalClearing));
+                self.agent(now, Command::Bye { id, headers });
+                cause.unwrap_or(Cause::NormalClearing)
+            }
+        };
+        let line = self.calls.get(&serial).map(|call| call.line);
+        if let Some(line) = line {
+            self.closing.insert(id, line);
+        }
+        self.over(serial, told);
+    }
+
+    /// A call is over: the core is told why, then that the key is dead.
+    fn over(&mut self, serial: u64, cause: Cause) {
+        let Some(call) = self.calls.remove(&serial) else { return };
+        self.by_key.remove(&call.key);
+        self.by_invite.remove(&call.id);
+        self.lookups.remove(&LookupId::Call(serial));
+        if let Some(source) = self.sources.remove(&serial)
+            && let Some(count) = self.per_source.get_mut(&source)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.per_source.remove(&source);
+            }
+        }
+        for request in call.outstanding() {
+            let refusal = Refusal::new(RefusalKind::OperationFailed, format!("{} ended first", call.key))
+                .with_cause(cause);
+            self.reply(request, Err(refusal));
+        }
+        self.tell(TspEvent::CallState {
+            call: call.key,
+            state: CallState::Disconnected { cause },
+            allowed: None,
+        });
+        self.tell(TspEvent::CallState { call: call.key, state: CallState::Idle, allowed: None });
+    }
+
+    /// Reports a state, unless it is the one that was reported last.
+    fn state(&mut self, serial: u64, state: CallState) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        let kind = state.kind();
+        if call.told == kind && kind != StateKind::Connected {
+            return;
+        }
+        call.told = kind;
+        let event = TspEvent::CallState { call: call.key, state, allowed: None };
+        self.tell(event);
+    }
+
+    fn tell(&mut self, event: TspEvent) {
+        self.out.push_back(ToDo::Tell(event));
+    }
+
+    fn reply(&mut self, request: RequestId, result: Result<(), Refusal>) {
+        let result = match result {
+            Ok(()) => Reply::DONE,
+            Err(refusal) => Reply::Refused(refusal),
+        };
+        self.tell(TspEvent::Reply { request, result });
+    }
+
+    fn agent(&mut self, now: Moment, command: Command) {
+        self.agent.handle(now, AgentInput::Command(command));
+    }
+
+    /// Takes all that the agent has to say.
+    fn settle(&mut self, now: Moment) {
+        while let Some(output) = self.agent.poll() {
+            match output {
+                Output::Transmit { flow, bytes } => self.out.push_back(ToDo::Transmit { flow, bytes }),
+                Output::Locate { id, dialog, uri, before } => {
+                    self.locate_dialog(now, id, dialog, &uri, before)
+                }
+                Output::Event(event) => self.event(now, event),
+                _ => {}
+            }
+        }
+    }
+
+    fn event(&mut self, now: Moment, event: Event) {
+        match event {
+            Event::Incoming { id, request, flow } => self.incoming(now, id, &request, flow),
+            Event::IncomingRequest { id, invite, request, .. } => self.asked(now, id, invite, &request),
+            Event::RequestDone { id, outcome } => self.request_done(now, id, outcome.ok().as_deref()),
+            Event::Acked { id, request } => {
+                self.with(id, |machine, serial| machine.acked(now, serial, &request))
+            }
+            Event::Answered { id, response, .. } => {
+                self.with(id, |machine, serial| machine.answered(now, serial, &response));
+            }
+            Event::Challenged { id, method, uri, response } => {
+                self.challenged(now, id, &method, &uri, &response);
+            }
+            Event::Ended { id, why } => {
+                self.closing.remove(&id);
+                self.with(id, |machine, serial| machine.ended(serial, &why));
+            }
+            Event::Failed { id, failure } => {
+                self.closing.remove(&id);
+                self.with(id, |machine, serial| machine.failed(serial, &failure));
+            }
+            Event::Progress { id, response, .. } => {
+                self.with(id, |machine, serial| machine.progress(serial, &response));
+            }
+            Event::Redirected { id, response } => {
+                self.closing.remove(&id);
+                self.with(id, |machine, serial| machine.redirected(serial, &response));
+            }
+            Event::ReofferAnswered { id, outcome } => {
+                self.with(id, |machine, serial| machine.reoffer_answered(now, serial, outcome));
+            }
+            Event::Reoffered { id, request } => {
+                self.with(id, |machine, serial| machine.reoffered(now, serial, &request));
+            }
+            Event::ReofferWithdrawn { id } => {
+                self.with(id, |machine, serial| machine.reoffer_withdrawn(serial));
+            }
+            Event::Unreached { id, failure } => {
+                if self.closing.contains_key(&id) {
+                    self.agent(now, Command::Cancel { id, headers: Headers::new() });
+                }
+                self.with(id, |machine, serial| machine.unreached(now, serial, &failure));
+            }
+            _ => {}
+        }
+    }
+
+    fn with(&mut self, id: InviteId, act: impl FnOnce(&mut Self, u64)) {
+        if let Some(serial) = self.by_invite.get(&id).copied() {
+            act(self, serial);
+        }
+    }
+
+    /// Requests outside and inside calls that are ours to answer.
+    fn asked(&mut self, now: Moment, id: ServerRequestId, invite: Option<InviteId>, request: &Request) {
+        let mut headers = Headers::new();
+        let status = if request.method == Method::OPTIONS {
+            headers.push(name::ACCEPT, "application/sdp");
+            Status::OK
+        } else if request.method == Method::INFO {
+            self.info(invite, request)
+        } else {
+            Status::NOT_IMPLEMENTED
+        };
+        self.agent(now, Command::RespondTo { id, status, headers, body: None });
+    }
+
+    /// INFO may carry digits (`application/dtmf-relay`, `application/dtmf`).
+    fn info(&mut self, invite: Option<InviteId>, request: &Request) -> Status {
+        let Some(call) = invite.and_then(|id| self.by_invite.get(&id)).and_then(|n| self.calls.get(n)) else {
+            return Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+        };
+        let kind = request.headers.get(name::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        let text = String::from_utf8_lossy(&request.body);
+        let signal = if kind.starts_with("application/dtmf-relay") {
+            let line = text.lines().find_map(|line| line.trim().strip_prefix("Signal"));
+            line.and_then(|rest| rest.trim_start().strip_prefix('=')).map(|rest| rest.trim().to_owned())
+        } else if kind.starts_with("application/dtmf") {
+            Some(text.trim().to_owned())
+        } else if request.body.is_empty() {
+            return Status::OK;
+        } else {
+            return Status::UNSUPPORTED_MEDIA_TYPE;
+        };
+        let digit = signal.and_then(|text| text.chars().next()).and_then(Digit::new);
+        match digit {
+            Some(digit) => {
+                let event = TspEvent::Digit { call: call.key, digit, mode: DigitMode::Signalling };
+                self.tell(event);
+                Status::OK
+            }
+            None => Status::BAD_REQUEST,
+        }
+    }
+
+    /// Credentials for a challenged request of a call, from its line.
+    fn challenged(
+        &mut self,
+        now: Moment,
+        id: InviteId,
+        method: &Method,
+        uri: &Uri,
+        response: &offhook_sipcore::message::Response,
+    ) {
+        let serial = self.by_invite.get(&id).copied();
+        let line = serial.and_then(|n| self.calls.get(&n)).map(|call| call.line);
+        let line = line.or_else(|| self.closing.get(&id).copied());
+        let mut request = Request::new(method.clone(), uri.clone());
+        let mended = line.and_then(|key| self.lines.get_mut(key)).is_some_and(|line| {
+            // What the call was challenged with before stands in the digest client: a second challenge for
+            // the same nonce means that the password is wrong.
+            line.digest.authorize(&mut request, &mut self.tokens);
+            let mended = line.digest.handle_challenge(&request, response).is_ok();
+            if mended {
+                line.digest.authorize(&mut request, &mut self.tokens);
+            } else {
+                line.digest.forget();
+            }
+            mended
+        });
+        if mended {
+            let headers = request.headers;
+            return self.agent(now, Command::Retry { id, method: method.clone(), headers, flow: None });
+        }
+        self.agent(now, Command::Cancel { id, headers: Headers::new() });
+        if let Some(serial) = serial
+            && *method == Method::INVITE
+        {
+            self.over(serial, Cause::NotAuthorized);
+        }
+    }
+
+    /// Where a request in a dialog goes that no known flow leads to.
+    fn locate_dialog(&mut self, now: Moment, id: InviteId, dialog: DialogId, uri: &Uri, before: Flow) {
+        let (lookup, step) = Lookup::start(uri, &self.transports());
+        let whom = LookupId::Dialog(id, dialog);
+        self.lookups.insert(whom, (lookup, Some(before)));
+        self.looked_up(now, whom, step);
+    }
+
+    fn looked_up(&mut self, now: Moment, whom: LookupId, step: Step) {
+        let targets = match step {
+            Step::Ask(question) => return self.out.push_back(ToDo::Ask { lookup: whom, question }),
+            Step::Found(targets) => targets,
+        };
+        let before = self.lookups.remove(&whom).and_then(|(_, before)| before);
+        match whom {
+            LookupId::Call(serial) => self.located(now, serial, targets),
+            LookupId::Line(key) => self.registrar_located(now, key, &targets),
+            LookupId::Dialog(id, dialog) => {
+                let flow = targets.first().and_then(|target| self.flow(*target)).or(before);
+                self.agent(now, Command::Located { id, dialog, flow });
+            }
+        }
+    }
+
+    fn name_answer(&mut self, now: Moment, whom: LookupId, answer: &Answer) {
+        let Some((lookup, _)) = self.lookups.get_mut(&whom) else { return };
+        let step = lookup.answer(answer, &mut self.tokens);
+        self.looked_up(now, whom, step);
+    }
+
+    /// Transports that we have, UDP first.
+    fn transports(&self) -> Vec<Transport> {
+        let mut all: Vec<Transport> = Vec::new();
+        for wanted in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+            if self.sockets.iter().any(|socket| socket.transport == wanted) {
+                all.push(wanted);
+            }
+        }
+        // A client needs no listening socket for a stream.
+        for stream in [Transport::Tcp, Transport::Tls] {
+            if !all.contains(&stream) {
+                all.push(stream);
+            }
+        }
+        all
+    }
+
+    /// The way to a target: our socket of its family, or a connection to it.
+    fn flow(&mut self, target: Target) -> Option<Flow> {
+        let Target { transport, address } = target;
+        let family = |socket: &&Socket| socket.local.is_ipv4() == address.is_ipv4();
+        let own = self.sockets.iter().filter(family).find(|socket| socket.transport == transport).copied();
+        if transport == Transport::Udp {
+            let socket = own?;
+            return Some(Flow { id: socket.id, transport, local: socket.local, remote: address });
+        }
+        let other = self.sockets.iter().find(family).copied();
+        let local = own.or(other).map_or_else(
+            || SocketAddr::new(IpAddr::from([127, 0, 0, 1]), transport.port()),
+            |socket| socket.local,
+        );
+        let id = match self.streams.get(&(transport, address)) {
+            Some(id) => *id,
+            None => {
+                self.stream_serial += 2;
+                let id = FlowId(self.stream_serial);
+                self.streams.insert((transport, address), id);
+                id
+            }
+        };
+        Some(Flow { id, transport, local, remote: address })
+    }
+
+    /// Our own `Contact` for messages on a flow.
+    fn contact(&self, user: &str, flow: &Flow, public: Option<SocketAddr>) -> Uri {
+        let address = match public {
+            Some(public) if flow.transport == Transport::Udp => public,
+            _ => flow.local,
+        };
+        let uri = Uri::sip(Some(user), &host_of(address.ip()), Some(address.port()));
+        match flow.transport {
+            Transport::Udp => uri,
+            Transport::Tls => uri.with_param("transport", Some("tls")),
+            _ => uri.with_param("transport", Some("tcp")),
+        }
+    }
+
+    fn own_host(&self) -> String {
+        let first = self.sockets.first().map(|socket| socket.local);
+        first.map_or_else(
+            || "localhost".to_owned(),
+            |local| format!("{}:{}", host_of(local.ip()), local.port()),
+        )
+    }
+
+    fn set_alarm(&mut self, at: Moment, alarm: Alarm) {
+        self.serial += 1;
+        self.alarms.insert((at, self.serial), alarm);
+    }
+
+    fn wake(&mut self, now: Moment) {
+        while let Some(entry) = self.alarms.first_entry().filter(|entry| entry.key().0 <= now) {
+            match entry.remove() {
+                Alarm::NoAnswer(serial) => self.no_answer(now, serial),
+                Alarm::Register(key) => self.refresh_registration(now, key),
+            }
+        }
+    }
+}
+
+impl Machine for SipMachine {
+    type Input = Input;
+    type Output = ToDo;
+
+    fn handle(&mut self, now: Moment, input: Input) {
+        match input {
+            Input::Answered { lookup, answer } => self.name_answer(now, lookup, &answer),
+            Input::Command(command) => self.command(now, command),
+            Input::FlowClosed { flow } => {
+                self.streams.retain(|_, id| *id != flow);
+                self.agent.handle(now, AgentInput::FlowClosed { flow });
+            }
+            Input::FlowFailed { flow, remote } => {
+                self.streams.retain(|(_, address), id| *id != flow || *address != remote);
+                self.agent.handle(now, AgentInput::FlowFailed { flow, remote });
+            }
+            Input::Receive { flow, message } => {
+                if flow.transport.is_stream() {
+                    self.streams.entry((flow.transport, flow.remote)).or_insert(flow.id);
+                }
+                self.agent.handle(now, AgentInput::Receive { flow, message });
+            }
+        }
+        self.settle(now);
+    }
+
+    fn handle_timeout(&mut self, now: Moment) {
+        self.wake(now);
+        self.agent.handle_timeout(now);
+        self.settle(now);
+    }
+
+    fn poll(&mut self) -> Option<ToDo> {
+        self.out.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let own = self.alarms.first_key_value().map(|(key, _)| key.0);
+        [own, self.agent.deadline()].into_iter().flatten().min()
+    }
+}
+
+/// A host as it stands in a URI.
+pub(crate) fn host_of(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// An address header with a display name.
+fn name_addr(uri: Uri, display: Option<&str>) -> NameAddr {
+    match display {
+        Some(display) => NameAddr::new(uri).with_display(display),
+        None => NameAddr::new(uri),
+    }
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Calls of theirs: from the INVITE to the ACK.
+
+use offhook_sipcore::agent::{Command, Flow, InviteId};
+use offhook_sipcore::digest::{Password, Verdict};
+use offhook_sipcore::message::{Headers, NameAddr, Request, Status, Uri, name};
+use offhook_spi::{
+    Address, CallDatum, CallDirection, CallInfo, CallKey, CallReason, CallState, Cause, Flowing, LineKey,
+    MediaSet, Moment, Party, Presentation, Refusal, RefusalKind, RequestId, SdpMessage, SessionKey,
+    StateKind, TspEvent,
+};
+
+use super::SipMachine;
+use super::outgoing::sdp_body;
+use crate::call::{Call, Exchange, Incoming, Media, Phase, silent_description};
+use crate::config::LineMedia;
+
+/// Headers of a caller's own that are passed on as call data: how many, and how long.
+const MAX_DATA: (usize, usize) = (32, 1024);
+
+impl SipMachine {
+    pub(super) fn incoming(&mut self, now: Moment, id: InviteId, request: &Request, flow: Flow) {
+        let source = flow.remote.ip();
+        let line = match self.admit(now, request, source) {
+            Ok(line) => line,
+            Err((status, headers)) => return self.agent(now, Command::Reject { id, status, headers }),
+        };
+        let Some(config) = self.lines.get(line).map(|line| line.config.clone()) else { return };
+        let offer = description_of(request);
+        self.serial += 1;
+        let serial = self.serial;
+        self.provider_serial += 1;
+        let key = CallKey::provider(self.provider_serial);
+        let media = match config.media {
+            LineMedia::Rtp => Media::Session(None),
+            LineMedia::None => Media::Nobody,
+        };
+        let call = Call {
+            key,
+            line,
+            id,
+            media,
+            told: StateKind::Offering,
+            phase: Phase::Incoming(Incoming { offered: offer.is_some(), ..Incoming::default() }),
+            holding: false,
+            held: false,
+            exchange: Exchange::None,
+            flow: Some(flow),
+        };
+        self.calls.insert(serial, call);
+        self.by_key.insert(key, serial);
+        self.by_invite.insert(id, serial);
+        *self.per_source.entry(source).or_insert(0) += 1;
+        self.sources.insert(serial, source);
+        let info = Box::new(caller_info(request, config.trusted));
+        self.tell(TspEvent::NewCall { line, call: key, info, state: CallState::Offering });
+        match (media, offer) {
+            (Media::Session(_), Some(sdp)) => self.relay(serial, SdpMessage::Offer { sdp }),
+            (Media::Session(_), None) => {}
+            (Media::Nobody, _) => {
+                let host = super::host_of(flow.local.ip());
+                self.wrote(now, serial, silent_description(&host));
+            }
+        }
+        if config.ring.unwrap_or(true) {
+            self.ring(now, serial);
+        }
+    }
+
+    /// Decides whether a call may come in, and to which line.
+    fn admit(
+        &mut self,
+        now: Moment,
+        request: &Request,
+        source: std::net::IpAddr,
+    ) -> Result<LineKey, (Status, Headers)> {
+        let no = |status| (status, Headers::new());
+        let limits = self.config.limits;
+        let from_there = self.per_source.get(&source).copied().unwrap_or(0);
+        if self.calls.len() >= limits.calls || from_there >= limits.calls_per_source {
+            let mut headers = Headers::new();
+            headers.push(name::RETRY_AFTER, limits.retry_after.to_string());
+            return Err((Status::SERVICE_UNAVAILABLE, headers));
+        }
+        let key = self.lines.find(request, source).ok_or_else(|| no(Status::NOT_FOUND))?;
+        let line = self.lines.get(key).ok_or_else(|| no(Status::NOT_FOUND))?;
+        if !line.open {
+            return Err(no(Status::TEMPORARILY_UNAVAILABLE));
+        }
+        if line.config.challenge {
+            let user = line.config.auth_user.clone().unwrap_or_else(|| line.user.clone());
+            let secret = line.config.password.reveal().to_owned();
+            self.challenge(now, request, &user, secret)?;
+        }
+        Ok(key)
+    }
+
+    fn challenge(
+        &mut self,
+        now: Moment,
+        request: &Request,
+        user: &str,
+        secret: String,
+    ) -> Result<(), (Status, Headers)> {
+        let Some(gate) = &mut self.gate else { return Ok(()) };
+        let verdict = gate.verify(request, now, |name| (name == user).then(|| Password::new(secret)));
+        if matches!(verdict, Verdict::Accepted { .. }) {
+            return Ok(());
+        }
+        let response = gate.challenge(request, &verdict, now);
+        let mut headers = Headers::new();
+        for challenge in response.headers.all(name::WWW_AUTHENTICATE) {
+            headers.push(name::WWW_AUTHENTICATE, challenge);
+        }
+        Err((response.status, headers))
+    }
+
+    /// The session that serves an incoming call.
+    pub(super) fn session(&mut self, key: CallKey, session: SessionKey) {
+        let call = self.by_key.get(&key).and_then(|serial| self.calls.get_mut(serial));
+        if let Some(call) = call
+            && call.media == Media::Session(None)
+        {
+            call.media = Media::Session(Some(session));
+        }
+    }
+
+    fn ring(&mut self, now: Moment, serial: u64) {
+        let Some(call) = self.calls.get(&serial) else { return };
+        let id = call.id;
+        let headers = self.own_contact(serial);
+        self.agent(now, Command::Answer { id, status: Status::RINGING, headers, body: None });
+    }
+
+    pub(super) fn own_contact(&self, serial: u64) -> Headers {
+        let mut headers = Headers::new();
+        let Some(call) = self.calls.get(&serial) else { return headers };
+        if let (Some(line), Some(flow)) = (self.lines.get(call.line), &call.flow) {
+            let public = line.registration.as_ref().and_then(|registration| registration.public());
+            headers.push(name::CONTACT, format!("<{}>", self.contact(&line.user, flow, public)));
+        }
+        headers
+    }
+
+    pub(super) fn accept(&mut self, now: Moment, request: RequestId, serial: u64) {
+        self.reply(request, Ok(()));
+        if matches!(self.calls.get(&serial), Some(Call { phase: Phase::Incoming(_), .. })) {
+            self.ring(now, serial);
+            self.state(serial, CallState::Accepted);
+        }
+    }
+
+    /// Answers as soon as our description is written.
+    pub(super) fn answer(&mut self, now: Moment, request: RequestId, serial: u64) {
+        let Some(Call { phase: Phase::Incoming(incoming), key, .. }) = self.calls.get_mut(&serial) else {
+            let refusal = Refusal::new(RefusalKind::InvalidState, "the call waits for no answer");
+            return self.reply(request, Err(refusal));
+        };
+        if incoming.answer.is_some() {
+            let refusal = Refusal::new(RefusalKind::Busy, format!("{key} is being answered already"));
+            return self.reply(request, Err(refusal));
+        }
+        incoming.answer = Some(request);
+        if !incoming.offered && incoming.description.is_none() {
+            return self.relay(serial, SdpMessage::OfferWanted { flow: Flowing::Both });
+        }
+        self.try_answer(now, serial);
+    }
+
+    /// Our description of an incoming call is written.
+    pub(super) fn wrote(&mut self, now: Moment, serial: u64, sdp: String) {
+        if let Some(Call { phase: Phase::Incoming(incoming), .. }) = self.calls.get_mut(&serial) {
+            incoming.description = Some(sdp);
+            self.try_answer(now, serial);
+        }
+    }
+
+    fn try_answer(&mut self, now: Moment, serial: u64) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        let (id, media) = (call.id, call.has_media());
+        let Phase::Incoming(incoming) = &mut call.phase else { return };
+        let (Some(_), Some(_)) = (incoming.answer, &incoming.description) else { return };
+        let (request, sdp) = (incoming.answer.take(), incoming.description.take());
+        let offered = incoming.offered;
+        call.phase = Phase::Answering { offered: !offered };
+        let headers = self.own_contact(serial);
+        let body = sdp.and_then(sdp_body);
+        self.agent(now, Command::Answer { id, status: Status::OK, headers, body });
+        if let Some(request) = request {
+            self.reply(request, Ok(()));
+        }
+        if media && offered {
+            self.relay(serial, SdpMessage::Commit);
+        }
+    }
+
+    pub(super) fn redirect(&mut self, now: Moment, request: RequestId, serial: u64, to: &Address) {
+        let uri: Result<Uri, _> = to.as_str().parse();
+        let (Ok(uri), Some(Call { id, line, phase: Phase::Incoming(_), .. })) =
+            (uri, self.calls.get(&serial))
+        else {
+            let detail = format!("'{to}' is no SIP address, or the call is answered; expected sip:user@host");
+            return self.reply(request, Err(Refusal::new(RefusalKind::InvalidAddress, detail)));
+        };
+        let (id, line) = (*id, *line);
+        let mut headers = Headers::new();
+        headers.push(name::CONTACT, NameAddr::new(uri).to_string());
+        self.agent(now, Command::Reject { id, status: Status::MOVED_TEMPORARILY, headers });
+        self.closing.insert(id, line);
+        self.reply(request, Ok(()));
+        self.over(serial, Cause::Redirected);
+    }
+
+    /// The ACK came: the call is up; if it answers our offer, that goes to the MSP.
+    pub(super) fn acked(&mut self, now: Moment, serial: u64, request: &Request) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        let (media, holding, held) = (call.has_media(), call.holding, call.held);
+        match &call.phase {
+            Phase::Answering { offered } => {
+                let offered = *offered;
+                call.phase = Phase::Up;
+                if offered && media {
+                    match description_of(request) {
+                        Some(sdp) => self.relay(serial, SdpMessage::Answer { sdp }),
+                        None => return self.hang_up(now, serial, Some(Cause::IncompatibleDestination)),
+                    }
+                }
+                self.state(serial, CallState::CONNECTED);
+            }
+            Phase::Up if call.exchange == (Exchange::Asked { sent: true }) => {
+                call.exchange = Exchange::None;
+                match description_of(request) {
+                    Some(sdp) if media => self.relay(serial, SdpMessage::Answer { sdp }),
+                    Some(_) => {}
+                    None => self.relay(serial, SdpMessage::Rollback),
+                }
+                self.told_of_hold(serial, holding, held);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The session description of a request, if it has one.
+pub(super) fn description_of(request: &Request) -> Option<String> {
+    let kind = request.headers.get(name::CONTENT_TYPE)?;
+    let is_sdp = kind.trim().to_ascii_lowercase().starts_with("application/sdp");
+    (is_sdp && !request.body.is_empty()).then(|| String::from_utf8_lossy(&request.body).into_owned())
+}
+
+/// What an INVITE says about itself.
+fn caller_info(request: &Request, trusted: bool) -> CallInfo {
+    let headers = &request.headers;
+    let withheld = headers.get(name::PRIVACY).is_some_and(|privacy| {
+        privacy.split(';').any(|word| matches!(word.trim(), "id" | "user" | "header"))
+    });
+    let asserted = trusted
+        .then(|| headers.addresses("P-Asserted-Identity").ok())
+        .flatten()
+        .and_then(|all| all.into_iter().next());
+    let party = |address: NameAddr, presentation| Party {
+        address: Some(Address::new(address.uri.as_str())),
+        name: address.display,
+        presentation,
+    };
+    let from = headers.from().ok();
+    let anonymous = from.as_ref().is_some_and(|from| from.uri.host() == "anonymous.invalid");
+    let caller = match (asserted, from) {
+        (Some(asserted), _) if !withheld => party(asserted, Presentation::Asserted),
+        _ if withheld || anonymous => Party { presentation: Presentation::Withheld, ..Party::default() },
+        (_, Some(from)) => party(from, Presentation::Claimed),
+        (_, None) => Party { presentation: Presentation::Unknown, ..Party::default() },
+    };
+    let called = headers.to().map(|to| party(to, Presentation::Claimed)).unwrap_or_default();
+    let diversions = headers.addresses("Diversion").unwrap_or_default();
+    let reason = if diversions.is_empty() { CallReason::Direct } else { CallReason::ForwardedAlways };
+    let is_data = |name: &str| name.len() > 2 && name[..2].eq_ignore_ascii_case("x-");
+    let data = headers
+        .iter()
+        .filter(|(name, value)| is_data(name) && value.len() <= MAX_DATA.1)
+        .take(MAX_DATA.0)
+        .map(|(name, value)| CallDatum { name: name.to_owned(), value: value.to_owned() })
+        .collect();
+    CallInfo {
+        direction: CallDirection::Incoming,
+        caller,
+        called,
+        redirecting: diversions.into_iter().take(8).map(|d| party(d, Presentation::Claimed)).collect(),
+        reason,
+        media: MediaSet::AUDIO,
+        call_id: headers.call_id().ok().map(str::to_owned),
+        data,
+        ..CallInfo::default()
+    }
+}

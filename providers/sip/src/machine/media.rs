@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Descriptions between the network and the MSP: hold, retrieve, and what the far end changes.
+
+use offhook_sipcore::agent::{Body, Command, Failure};
+use offhook_sipcore::message::{Headers, Request, Response, Status};
+use offhook_spi::{
+    CallKey, CallState, Cause, ConnectedMode, Flowing, Moment, Opaque, Refusal, RefusalKind, RequestId,
+    SdpMessage, TspEvent,
+};
+
+use super::SipMachine;
+use super::incoming::description_of;
+use super::outgoing::{description, sdp_body};
+use crate::call::{Call, Exchange, Phase, flow_of, silent_description};
+use crate::cause;
+
+impl SipMachine {
+    /// Says something to the session of a call.
+    pub(super) fn relay(&mut self, serial: u64, message: SdpMessage) {
+        let Some(call) = self.calls.get(&serial).filter(|call| call.has_media()) else { return };
+        let event = TspEvent::Relay { call: call.key, to: call.session(), data: message.into_opaque() };
+        self.tell(event);
+    }
+
+    /// The session of a call says something.
+    pub(super) fn relayed(&mut self, now: Moment, key: CallKey, data: &Opaque) {
+        let (Some(serial), Some(message)) = (self.by_key.get(&key).copied(), SdpMessage::from_opaque(data))
+        else {
+            return;
+        };
+        match message {
+            SdpMessage::Offer { sdp } | SdpMessage::Answer { sdp } => self.described_by_msp(now, serial, sdp),
+            SdpMessage::Unacceptable { .. } => self.unacceptable(now, serial),
+            _ => {}
+        }
+    }
+
+    fn described_by_msp(&mut self, now: Moment, serial: u64, sdp: String) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        match &mut call.phase {
+            Phase::Outgoing(_) => self.described(now, serial, sdp),
+            Phase::Incoming(_) => self.wrote(now, serial, sdp),
+            Phase::Answering { .. } => {}
+            Phase::Up => self.described_while_up(now, serial, sdp),
+        }
+    }
+
+    fn described_while_up(&mut self, now: Moment, serial: u64, sdp: String) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        let id = call.id;
+        match &mut call.exchange {
+            Exchange::Ours { sent, .. } if !*sent => {
+                *sent = true;
+                let body = sdp_body(sdp);
+                let headers = self.own_contact(serial);
+                self.agent(now, Command::Reinvite { id, headers, body });
+            }
+            Exchange::Theirs { flow } => {
+                // What they send, we receive: held when they do not want to hear us.
+                let held = !flow.receives();
+                call.exchange = Exchange::None;
+                call.held = held;
+                let holding = call.holding;
+                let body = sdp_body(sdp);
+                let headers = self.own_contact(serial);
+                self.agent(now, Command::AnswerReinvite { id, headers, body });
+                self.relay(serial, SdpMessage::Commit);
+                self.told_of_hold(serial, holding, held);
+            }
+            Exchange::Asked { sent } if !*sent => {
+                *sent = true;
+                let body = sdp_body(sdp);
+                let headers = self.own_contact(serial);
+                self.agent(now, Command::AnswerReinvite { id, headers, body });
+            }
+            _ => {}
+        }
+    }
+
+    /// Neither side can use what the other describes.
+    fn unacceptable(&mut self, now: Moment, serial: u64) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        let id = call.id;
+        match &call.phase {
+            Phase::Outgoing(_) | Phase::Incoming(_) | Phase::Answering { .. } => {
+                self.hang_up(now, serial, Some(Cause::IncompatibleDestination));
+            }
+            Phase::Up => match std::mem::take(&mut call.exchange) {
+                Exchange::Theirs { .. } | Exchange::Asked { sent: false } => {
+                    let status = Status::NOT_ACCEPTABLE_HERE;
+                    self.agent(now, Command::RejectReinvite { id, status, headers: Headers::new() });
+                }
+                Exchange::Ours { request, .. } => {
+                    let refusal = Refusal::new(RefusalKind::OperationFailed, "the session cannot change so")
+                        .with_cause(Cause::IncompatibleDestination);
+                    self.reply(request, Err(refusal));
+                }
+                // The answer to what was agreed cannot be used: nothing flows any more.
+                Exchange::None | Exchange::Asked { sent: true } => {
+                    self.hang_up(now, serial, Some(Cause::IncompatibleDestination));
+                }
+            },
+        }
+    }
+
+    /// Holds or retrieves: an offer in which our media flow otherwise.
+    pub(super) fn hold(&mut self, now: Moment, request: RequestId, serial: u64, hold: bool) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        if !matches!(call.phase, Phase::Up) || call.exchange != Exchange::None {
+            let refusal = Refusal::new(
+                RefusalKind::Busy,
+                format!("{} is changing its media just now; try again when that is done", call.key),
+            );
+            return self.reply(request, Err(refusal));
+        }
+        call.exchange = Exchange::Ours { request, hold, sent: false };
+        if call.has_media() {
+            let flow = if hold { Flowing::Out } else { Flowing::Both };
+            return self.relay(serial, SdpMessage::OfferWanted { flow });
+        }
+        let host = call.flow.map_or_else(|| "127.0.0.1".to_owned(), |flow| super::host_of(flow.local.ip()));
+        self.described_while_up(now, serial, silent_description(&host));
+    }
+
+    pub(super) fn reoffer_answered(
+        &mut self,
+        now: Moment,
+        serial: u64,
+        outcome: Result<Box<Response>, Failure>,
+    ) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        let Exchange::Ours { request, hold, .. } = std::mem::take(&mut call.exchange) else { return };
+        match outcome {
+            Ok(response) => {
+                call.holding = hold;
+                let held = call.held;
+                match description(&response) {
+                    Some(sdp) => self.relay(serial, SdpMessage::Answer { sdp }),
+                    None if call.has_media() => {
+                        return self.hang_up(now, serial, Some(Cause::IncompatibleDestination));
+                    }
+                    None => {}
+                }
+                self.reply(request, Ok(()));
+                self.told_of_hold(serial, hold, held);
+            }
+            Err(failure) => {
+                self.relay(serial, SdpMessage::Rollback);
+                let cause = match &failure {
+                    Failure::Refused(response) => cause::of_response(response.status, &response.headers),
+                    Failure::Timeout => Cause::TimerExpired,
+                    _ => Cause::TemporaryFailure,
+                };
+                let what = if hold { "hold" } else { "unhold" };
+                let refusal =
+                    Refusal::new(RefusalKind::OperationFailed, format!("the far end refuses to {what}"));
+                self.reply(request, Err(refusal.with_cause(cause)));
+            }
+        }
+    }
+
+    /// The far end changes the media.
+    pub(super) fn reoffered(&mut self, now: Moment, serial: u64, request: &Request) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        let id = call.id;
+        let media = call.has_media();
+        match description_of(request) {
+            Some(sdp) => {
+                call.exchange = Exchange::Theirs { flow: flow_of(&sdp) };
+                if media {
+                    return self.relay(serial, SdpMessage::Offer { sdp });
+                }
+            }
+            None => {
+                call.exchange = Exchange::Asked { sent: false };
+                if media {
+                    let flow = if call.holding { Flowing::Out } else { Flowing::Both };
+                    return self.relay(serial, SdpMessage::OfferWanted { flow });
+                }
+            }
+        }
+        let host = call.flow.map_or_else(|| "127.0.0.1".to_owned(), |flow| super::host_of(flow.local.ip()));
+        let body = Some(Body::sdp(silent_description(&host)));
+        if let Exchange::Theirs { flow } = std::mem::take(&mut call.exchange) {
+            call.held = !flow.receives();
+            let (holding, held) = (call.holding, call.held);
+            self.told_of_hold(serial, holding, held);
+        }
+        let headers = self.own_contact(serial);
+        self.agent(now, Command::AnswerReinvite { id, headers, body });
+    }
+
+    pub(super) fn reoffer_withdrawn(&mut self, serial: u64) {
+        if let Some(call) = self.calls.get_mut(&serial) {
+            call.exchange = Exchange::None;
+            self.relay(serial, SdpMessage::Rollback);
+        }
+    }
+
+    /// Reports who holds whom.
+    pub(super) fn told_of_hold(&mut self, serial: u64, holding: bool, held: bool) {
+        let state = match (holding, held) {
+            (true, _) => CallState::OnHold,
+            (false, true) => CallState::Connected { mode: ConnectedMode::ActiveHeld },
+            (false, false) => CallState::CONNECTED,
+        };
+        self.state(serial, state);
+    }
+}
+
+impl Call {
+    /// Requests that wait for the network.
+    pub(crate) fn outstanding(&self) -> Vec<RequestId> {
+        let answering = match &self.phase {
+            Phase::Incoming(incoming) => incoming.answer,
+            _ => None,
+        };
+        let changing = match self.exchange {
+            Exchange::Ours { request, .. } => Some(request),
+            _ => None,
+        };
+        answering.into_iter().chain(changing).collect()
+    }
+}
