@@ -172,7 +172,7 @@ impl App {
     #[must_use]
     pub fn events_from(&self, from: Sequence) -> Events {
         let journal = Arc::clone(&self.inner.server.journal);
-        Events::new(journal, self.inner.id, None, from, self.inner.newest.clone())
+        Events::new(journal, self.inner.id, None, from, self.inner.newest.clone()).of(self.clone())
     }
 
     /// The events of one call, from a place in the journal on.
@@ -184,7 +184,7 @@ impl App {
     ) -> Events {
         let journal = Arc::clone(&self.inner.server.journal);
         let from = from.unwrap_or_else(|| journal.head());
-        Events::new(journal, self.inner.id, Some(call), from, newest)
+        Events::new(journal, self.inner.id, Some(call), from, newest).of(self.clone())
     }
 
     /// Rings for sound to and from this process.

@@ -8,6 +8,8 @@ use offhook_core::{AppEvent, AppId, CallId, Sequence};
 use offhook_spi::Moment;
 use tokio::sync::watch;
 
+use crate::app::App;
+
 /// One event in the journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JournalEntry {
@@ -65,13 +67,15 @@ impl Journal {
     }
 
     /// Writes an event down and forgets the oldest when there is no room.
-    pub(crate) fn push(&self, entry: JournalEntry) {
+    pub(crate) fn push(&self, entry: JournalEntry) -> Arc<JournalEntry> {
+        let entry = Arc::new(entry);
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if entries.kept.len() >= self.capacity {
             entries.kept.pop_front();
         }
         entries.next = Sequence(entry.sequence.0.saturating_add(1));
-        entries.kept.push_back(Arc::new(entry));
+        entries.kept.push_back(Arc::clone(&entry));
+        entry
     }
 
     /// The sequence number that the next event will have.
@@ -89,7 +93,8 @@ impl Journal {
 /// It reads from the journal at its own pace and never slows the server. A reader that falls behind is
 /// told so ([`Told::Lagged`]) and misses nothing as long as the journal remembers.
 ///
-/// Taken from [`App::events`](crate::App::events) or [`Call::events`](crate::Call::events).
+/// Taken from [`App::events`] or [`Call::events`](crate::Call::events). A stream keeps its application
+/// in the server, but no call: the stream of a call ends when the call is given back.
 #[derive(Debug)]
 pub struct Events {
     journal: Arc<Journal>,
@@ -99,6 +104,8 @@ pub struct Events {
     lagging: bool,
     /// Sequence of the newest event that may concern this stream; closed when there can be no more.
     newest: watch::Receiver<Sequence>,
+    /// Who listens is there.
+    _listener: Option<App>,
 }
 
 impl Events {
@@ -109,7 +116,13 @@ impl Events {
         next: Sequence,
         newest: watch::Receiver<Sequence>,
     ) -> Self {
-        Self { journal, app, call, next, lagging: false, newest }
+        Self { journal, app, call, next, lagging: false, newest, _listener: None }
+    }
+
+    /// Keeps the application in the server as long as the stream is held.
+    pub(crate) fn of(mut self, listener: App) -> Self {
+        self._listener = Some(listener);
+        self
     }
 
     /// Waits for the next event; `None` when there can be no more.
@@ -141,7 +154,7 @@ impl Events {
     }
 
     /// The place in the journal from which the stream reads on. A later stream may begin there:
-    /// [`App::events_from`](crate::App::events_from).
+    /// [`App::events_from`].
     #[must_use]
     pub fn position(&self) -> Sequence {
         self.next

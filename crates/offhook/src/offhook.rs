@@ -10,6 +10,8 @@ use offhook_core::AppProfile;
 use crate::app::{App, Server};
 use crate::builder::Builder;
 use crate::error::Error;
+#[cfg(feature = "sip")]
+use crate::error::ErrorKind;
 use crate::runtime::Command;
 
 /// A telephone server in this process.
@@ -68,6 +70,26 @@ impl Offhook {
     #[must_use]
     pub fn sip_addresses(&self) -> &[offhook_sip::BoundAddresses] {
         &self.sip
+    }
+
+    /// The address at which a user of the first SIP provider can be called from this machine:
+    /// `sip:alice@127.0.0.1:5060`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when no SIP provider listens.
+    #[cfg(feature = "sip")]
+    pub fn sip_uri(&self, user: &str) -> Result<String, Error> {
+        let bound = self.sip.iter().flat_map(|bound| &bound.sockets).next();
+        let bound = bound.ok_or_else(|| {
+            let detail = "no SIP provider listens; add one with `.sip(...)`";
+            Error::new(ErrorKind::NotFound, format!("name the address of '{user}'"), detail)
+        })?;
+        let parameter = match bound.transport {
+            offhook_sip::Transport::Tcp => ";transport=tcp",
+            offhook_sip::Transport::Tls => ";transport=tls",
+            _ => "",
+        };
+        Ok(format!("sip:{user}@{}{parameter}", bound.address))
     }
 
     /// Makes things happen in the simulated exchange that was added last: calls that come in, lines

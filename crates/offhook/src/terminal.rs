@@ -20,7 +20,8 @@ use crate::runtime::{Attached, TerminalEnd, TerminalView};
 pub struct Placed {
     call: Call,
     terminal: TerminalKey,
-    view: watch::Receiver<TerminalView>,
+    /// How it ended; only files do.
+    view: Option<watch::Receiver<TerminalView>>,
 }
 
 /// A file that is being played to the far end. Dropping this does not stop it.
@@ -125,12 +126,14 @@ impl Call {
 
     async fn place(&self, verb: &str, stream: StreamKey, what: Terminal) -> Result<Placed, Error> {
         let reply = self.request(verb, CallAsk::SelectTerminal { stream, what }).await?;
-        match (reply.answer, reply.attached) {
-            (Answer::Terminal { terminal }, Attached::Terminal(view)) => {
-                Ok(Placed { call: self.clone(), terminal, view })
-            }
-            (other, _) => Err(unexpected(format!("{verb} {}", self.id()), &other)),
-        }
+        let Answer::Terminal { terminal } = reply.answer else {
+            return Err(unexpected(format!("{verb} {}", self.id()), &reply.answer));
+        };
+        let view = match reply.attached {
+            Attached::Terminal(view) => Some(view),
+            _ => None,
+        };
+        Ok(Placed { call: self.clone(), terminal, view })
     }
 
     /// Paths travel as text.
@@ -165,7 +168,8 @@ impl Placed {
 
     /// Waits for the end of the terminal; `None` when the call ended and it was never told.
     async fn end(&self) -> Option<TerminalEnd> {
-        let mut view = self.view.clone();
+        let mut view = self.view.clone()?;
+        let last = view.clone();
         let told =
             async { view.wait_for(|view| view.end.is_some()).await.ok().and_then(|view| view.end.clone()) };
         let over = async {
@@ -177,7 +181,7 @@ impl Placed {
         tokio::select! {
             biased;
             end = told => end,
-            _ = over => self.view.borrow().end.clone(),
+            _ = over => last.borrow().end.clone(),
         }
     }
 }

@@ -287,9 +287,10 @@ impl Held {
         }
     }
 
-    fn end_terminal(&self, terminal: TerminalKey, end: TerminalEnd) {
-        if let Some(view) = self.terminals.get(&terminal) {
-            view.send_modify(|view| view.end = Some(end));
+    fn end_terminal(&mut self, terminal: TerminalKey, end: TerminalEnd) {
+        // Whoever follows it keeps the last view.
+        if let Some(view) = self.terminals.remove(&terminal) {
+            view.send_replace(TerminalView { end: Some(end) });
         }
     }
 }

@@ -5,7 +5,7 @@
 use offhook_core::{
     Answer, AppId, Ask, AskId, CallAsk, CallId, Input, Interest, LineId, Privilege, Sequence,
 };
-use offhook_spi::{GenerationEnd, Outcome, Refusal, RefusalKind};
+use offhook_spi::{GenerationEnd, Outcome, Refusal, RefusalKind, TerminalClass};
 use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
@@ -32,6 +32,8 @@ pub(super) enum Follow {
     Generation(CallId, oneshot::Receiver<GenerationEnd>),
     /// The line from which a call is made.
     Line(LineId),
+    /// The call on which a file is played or recorded, which will end.
+    File(CallId),
     /// What the line was used for before.
     Opening(LineId, Option<Interest>),
 }
@@ -227,6 +229,7 @@ impl AppState {
                 (CallAsk::GenerateTone { tone: Some(_) }, Some(held)) => {
                     Follow::Generation(*call, held.expect_generation(id))
                 }
+                (CallAsk::SelectTerminal { what, .. }, _) if ends(what.class()) => Follow::File(*call),
                 _ => Follow::Call(*call),
             },
             _ => Follow::Nothing,
@@ -247,7 +250,7 @@ impl AppState {
             Follow::Opening(line, None) => {
                 self.lines.remove(line);
             }
-            Follow::Call(_) | Follow::Line(_) | Follow::Nothing => {}
+            Follow::Call(_) | Follow::File(_) | Follow::Line(_) | Follow::Nothing => {}
         }
     }
 
@@ -270,10 +273,10 @@ impl AppState {
             (Answer::Calls { calls }, _) => {
                 Attached::Calls(calls.iter().filter_map(|record| self.deliver_record(record)).collect())
             }
-            (Answer::Terminal { terminal }, Follow::Call(call)) => self
-                .calls
-                .get_mut(&call)
-                .map_or(Attached::Nothing, |held| Attached::Terminal(held.follow(*terminal))),
+            (Answer::Terminal { terminal }, Follow::File(call)) => match self.calls.get_mut(&call) {
+                Some(held) => Attached::Terminal(held.follow(*terminal)),
+                None => Attached::Nothing,
+            },
             _ => Attached::Nothing,
         }
     }
@@ -286,4 +289,9 @@ impl AppState {
         }
         Attached::Calls(delivered)
     }
+}
+
+/// Whether terminals of the class come to an end of which the application is told.
+const fn ends(class: TerminalClass) -> bool {
+    matches!(class, TerminalClass::FilePlayback | TerminalClass::FileRecording)
 }

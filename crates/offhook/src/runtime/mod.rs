@@ -255,10 +255,9 @@ impl Server {
                 }
             }
         }
-        let (sequence, to) = (entry.sequence, entry.to.clone());
-        self.journal.push(entry);
-        for app in to {
-            self.told(app, call, sequence);
+        let entry = self.journal.push(entry);
+        for app in &entry.to {
+            self.told(*app, call, entry.sequence);
         }
     }
 

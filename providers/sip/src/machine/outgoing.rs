@@ -60,8 +60,7 @@ impl SipMachine {
         let serial = self.serial;
         let id = InviteId::Outgoing(serial);
         let no_answer = params.no_answer_timeout;
-        let outgoing =
-            Outgoing { to: uri, params, targets: None, offer: None, lookup: None, sent: false, early: None };
+        let outgoing = Outgoing { to: uri, params, targets: None, offer: None, sent: false, early: None };
         let call = Call {
             key,
             line,

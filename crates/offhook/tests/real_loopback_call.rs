@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Two servers call each other with SIP and RTP over loopback sockets.
+#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use offhook::{
+    Builder, Call, CallState, Cause, ErrorKind, Interest, Line, Offhook, RtpConfig, SipConfig, Tone, trace,
+};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn server(user: &str) -> Builder {
+    Offhook::builder().sip(SipConfig::direct(user)).rtp(RtpConfig::default())
+}
+
+struct Bench {
+    alice: Offhook,
+    from: Line,
+    bob: Offhook,
+    to: Line,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        Self::with(server("alice")).await
+    }
+
+    async fn with(alice: Builder) -> Self {
+        let (alice, bob) = (alice.start().await.unwrap(), server("bob").start().await.unwrap());
+        let from = alice.app("alice").await.unwrap().line("alice").await.unwrap();
+        let to = bob.app("bob").await.unwrap().line("bob").await.unwrap();
+        to.open(Interest::OWN_AUDIO).await.unwrap();
+        Self { alice, from, bob, to }
+    }
+
+    async fn ring(&self) -> (Call, Call) {
+        let uri = self.bob.sip_uri("bob").unwrap();
+        let (out, incoming) = tokio::join!(self.from.call(uri), timeout(PATIENCE, self.to.incoming()));
+        (out.unwrap(), incoming.unwrap().unwrap())
+    }
+
+    async fn connected(&self) -> (Call, Call) {
+        let (alice, bob) = self.ring().await;
+        bob.answer().await.unwrap();
+        let both = async { tokio::try_join!(alice.connected(), bob.connected()) };
+        timeout(PATIENCE, both).await.unwrap().unwrap();
+        (alice, bob)
+    }
+
+    async fn end(self) {
+        tokio::join!(self.alice.shutdown(), self.bob.shutdown());
+        assert_eq!((self.alice.violations(), self.bob.violations()), (0, 0));
+    }
+}
+
+fn tone(hertz: f32) -> Tone {
+    Tone { frequencies: vec![hertz], duration: Duration::from_millis(40), level: -10.0 }
+}
+
+fn file(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("offhook-sip-{}-{name}", std::process::id()))
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().len()
+}
+
+#[tokio::test]
+async fn a_tone_is_heard_and_recorded_and_digits_arrive() {
+    let bench = Bench::new().await;
+    let (alice, bob) = bench.connected().await;
+    let recorded = file("tone.wav");
+    let recording = bob.record(&recorded).await.unwrap();
+    let mut ears = bob.detect_tones(vec![tone(1_000.0)]).await.unwrap();
+    let sounding = alice.tone(tone(1_000.0)).await.unwrap();
+    assert_eq!(ears.heard(PATIENCE).await.unwrap(), 0);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    sounding.remove().await.unwrap();
+    let stored = recording.stop().await.unwrap();
+    assert!(stored.duration > Duration::from_millis(400), "{stored:?}");
+    assert!(length(&recorded) > 6_000);
+    let (digit, sent) = tokio::join!(bob.digit(PATIENCE), alice.send_digits("9"));
+    sent.unwrap();
+    assert_eq!(digit.unwrap().as_char(), '9');
+    bob.play(&recorded).await.unwrap().finished().await.unwrap();
+    bob.hang_up().await.unwrap();
+    assert_eq!(timeout(PATIENCE, alice.ended()).await.unwrap(), Cause::NormalClearing);
+    bench.end().await;
+    std::fs::remove_file(recorded).unwrap();
+}
+
+#[tokio::test]
+async fn either_side_may_hold() {
+    let bench = Bench::new().await;
+    let (alice, bob) = bench.connected().await;
+    for (holder, held) in [(&alice, &bob), (&bob, &alice)] {
+        holder.hold().await.unwrap();
+        let on_hold = holder.reaches(|state| *state == CallState::OnHold);
+        timeout(PATIENCE, on_hold).await.unwrap().unwrap();
+        let noticed =
+            held.reaches(|s| matches!(s, CallState::Connected { .. }) && *s != CallState::CONNECTED);
+        timeout(PATIENCE, noticed).await.unwrap().unwrap();
+        holder.unhold().await.unwrap();
+        for call in [holder, held] {
+            timeout(PATIENCE, call.reaches(|s| *s == CallState::CONNECTED)).await.unwrap().unwrap();
+        }
+    }
+    alice.hang_up().await.unwrap();
+    timeout(PATIENCE, bob.ended()).await.unwrap();
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_says_why() {
+    let bench = Bench::new().await;
+    for (cause, seen) in [(Cause::UserBusy, Cause::UserBusy), (Cause::CallRejected, Cause::CallRejected)] {
+        let (alice, bob) = bench.ring().await;
+        bob.reject(cause).await.unwrap();
+        let error = timeout(PATIENCE, alice.connected()).await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.cause()), (ErrorKind::CallEnded, Some(seen)));
+    }
+    let nobody = bench.from.call(bench.bob.sip_uri("nobody").unwrap()).await.unwrap();
+    let error = timeout(PATIENCE, nobody.connected()).await.unwrap().unwrap_err();
+    assert_eq!(error.cause(), Some(Cause::UnallocatedNumber));
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_gives_up_is_gone() {
+    let bench = Bench::new().await;
+    let (alice, bob) = bench.ring().await;
+    drop(alice);
+    let cause = timeout(PATIENCE, bob.ended()).await.unwrap();
+    assert_eq!(cause, Cause::Cancelled);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_trace_of_a_real_call_replays_bit_for_bit() {
+    let path = file("call.trace");
+    let bench = Bench::with(server("alice").trace(&path)).await;
+    let (alice, bob) = bench.connected().await;
+    alice.hold().await.unwrap();
+    alice.unhold().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    bob.hang_up().await.unwrap();
+    timeout(PATIENCE, alice.ended()).await.unwrap();
+    bench.end().await;
+    let replayed = trace::replay(&path).unwrap();
+    assert_eq!(replayed.differences, []);
+    assert!(replayed.outputs > 10, "{replayed:?}");
+    let ladder = trace::ladder(&path).unwrap();
+    assert!(ladder.contains("make call") && ladder.contains("connected"), "{ladder}");
+    std::fs::remove_file(path).unwrap();
+}
