@@ -152,7 +152,7 @@ impl Call {
         }
     }
 
-    /// Waits until the call is over and says why.
+    /// Waits until the call is over and says why; provider gone, too, when the server itself has gone.
     pub async fn ended(&self) -> Cause {
         match self.wait_for(CallView::ended).await {
             Some(view) => view.cause.unwrap_or(Cause::NormalClearing),
