@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The conformance suite: the same questions to every provider.
+//!
+//! A provider's author offers a [`Rig`]: the provider itself, and a far end that can be told what to
+//! do. Tests are chosen by what the line declares; what it does not declare is tested to be refused.
+//! [`run`] asks everything and gives a [`Report`] that can be printed and published.
+
+mod bench;
+mod cases;
+
+use std::fmt;
+use std::future::Future;
+
+use offhook_spi::{Address, DynMsp, DynTsp, Op};
+
+pub use bench::{Bench, Failure};
+
+/// What a far end does when it is called.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Behaviour {
+    /// Rings and answers, then stays.
+    Answers,
+    /// Is busy.
+    Busy,
+    /// Answers and hangs up soon.
+    HangsUp,
+    /// Rings and never answers.
+    NeverAnswers,
+    /// Declines.
+    Rejects,
+    /// There is no such number.
+    WrongNumber,
+}
+
+/// What a far end does on its own account.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum FarAct {
+    /// Calls the line under test and waits for an answer.
+    Call,
+    /// Calls the line under test and gives up after a while.
+    CallAndGiveUp,
+    /// Hangs up the call that [`FarAct::Call`] made.
+    HangUp,
+}
+
+/// A provider under test with a far end that can be told what to do.
+pub trait Rig: Send {
+    /// Makes the TSP, fresh for each test.
+    fn tsp(&mut self) -> impl Future<Output = Box<dyn DynTsp>> + Send;
+
+    /// Makes the paired MSP, fresh for each test; `None` tests call control alone.
+    fn msp(&mut self) -> Option<Box<dyn DynMsp>>;
+
+    /// The address of a far end that behaves so; `None` when the rig has none.
+    fn address(&self, behaviour: Behaviour) -> Option<Address>;
+
+    /// Lets the far end act; false when the rig cannot.
+    fn act(&mut self, act: FarAct) -> impl Future<Output = bool> + Send;
+}
+
+/// How one test went.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The provider broke the contract.
+    Failed(String),
+    /// The rig cannot play the far end that the test needs.
+    NotTried,
+    /// The provider does what it declares.
+    Passed,
+    /// The line does not declare the operation, and the provider refuses it.
+    RefusedAsDeclared,
+}
+
+/// How all tests went.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Name and verdict of each test, in order.
+    pub tests: Vec<(String, Verdict)>,
+}
+
+impl Report {
+    /// Whether no test failed and at least one passed.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let failed = |(_, verdict): &(String, Verdict)| matches!(verdict, Verdict::Failed(_));
+        let passed = |(_, verdict): &(String, Verdict)| *verdict == Verdict::Passed;
+        self.tests.iter().any(passed) && !self.tests.iter().any(failed)
+    }
+
+    fn count(&self, matches: impl Fn(&Verdict) -> bool) -> usize {
+        self.tests.iter().filter(|(_, verdict)| matches(verdict)).count()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, verdict) in &self.tests {
+            let words = match verdict {
+                Verdict::Failed(why) => format!("FAILED: {why}"),
+                Verdict::NotTried => "not tried: the rig has no such far end".to_owned(),
+                Verdict::Passed => "passed".to_owned(),
+                Verdict::RefusedAsDeclared => "refused as declared".to_owned(),
+            };
+            writeln!(f, "{name:<52} {words}")?;
+        }
+        write!(
+            f,
+            "{} passed, {} refused as declared, {} not tried, {} failed",
+            self.count(|v| *v == Verdict::Passed),
+            self.count(|v| *v == Verdict::RefusedAsDeclared),
+            self.count(|v| *v == Verdict::NotTried),
+            self.count(|v| matches!(v, Verdict::Failed(_))),
+        )
+    }
+}
+
+/// Asks a provider everything.
+pub async fn run(rig: &mut impl Rig) -> Report {
+    let mut report = Report::default();
+    for op in cases::SAMPLED {
+        let verdict = undeclared(rig, *op).await;
+        report.tests.push((format!("undeclared {op} is refused"), verdict));
+    }
+    for case in cases::Case::ALL {
+        let verdict = one(rig, *case).await;
+        report.tests.push((case.name().to_owned(), verdict));
+    }
+    report
+}
+
+async fn one(rig: &mut impl Rig, case: cases::Case) -> Verdict {
+    let mut bench = match Bench::start(rig).await {
+        Ok(bench) => bench,
+        Err(failure) => return Verdict::Failed(failure.to_string()),
+    };
+    if case.requires().iter().any(|op| !bench.declares(*op)) {
+        return Verdict::RefusedAsDeclared;
+    }
+    let verdict = match cases::ask(case, rig, &mut bench).await {
+        Ok(verdict) => verdict,
+        Err(failure) => return Verdict::Failed(failure.to_string()),
+    };
+    match bench.finish().await {
+        Ok(()) => verdict,
+        Err(failure) => Verdict::Failed(failure.to_string()),
+    }
+}
+
+/// An operation that the line does not declare must be refused by the provider too, should a core ever
+/// ask; one that it declares is the business of the other tests.
+async fn undeclared(rig: &mut impl Rig, op: Op) -> Verdict {
+    let mut bench = match Bench::start(rig).await {
+        Ok(bench) => bench,
+        Err(failure) => return Verdict::Failed(failure.to_string()),
+    };
+    if bench.declares(op) {
+        return Verdict::Passed;
+    }
+    match cases::refuses(op, rig, &mut bench).await {
+        Ok(verdict) => verdict,
+        Err(failure) => Verdict::Failed(failure.to_string()),
+    }
+}

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The host's side in a conformance test: links, relays between the pair, watchers, and patience.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use offhook_spi::{
+    CallInfo, CallKey, CallOp, CallState, HostLink, LineCaps, LineKey, Link, MspCommand, MspEvent, Op,
+    Outcome, Refusal, RequestId, SessionKey, StateKind, TspCommand, TspEvent, Version,
+};
+
+use super::Rig;
+use crate::watch::{MspWatch, TspWatch};
+
+/// How long a provider may take for anything that is not said to take longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Room in the queues of the links.
+const QUEUE: usize = 256;
+
+/// Why a test failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure(String);
+
+impl Failure {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A running provider, or pair, with the host's ends of its links.
+#[derive(Debug)]
+pub struct Bench {
+    tsp: HostLink<TspCommand, TspEvent>,
+    msp: Option<HostLink<MspCommand, MspEvent>>,
+    tasks: Vec<JoinHandle<()>>,
+    watch: TspWatch,
+    msp_watch: MspWatch,
+    seen: VecDeque<TspEvent>,
+    line: LineKey,
+    caps: LineCaps,
+    stable_id: String,
+    requests: u64,
+    serial: u64,
+    sessions: Vec<(SessionKey, CallKey)>,
+}
+
+impl Bench {
+    /// Starts the provider, waits for its first burst and opens its first line.
+    ///
+    /// # Errors
+    /// What the provider did not do.
+    pub async fn start(rig: &mut impl Rig) -> Result<Self, Failure> {
+        let (tsp, link) = Link::pair(QUEUE);
+        let provider = rig.tsp().await;
+        let mut tasks = vec![tokio::spawn(async move {
+            provider.run(link).await.ok();
+        })];
+        let msp = rig.msp().map(|provider| {
+            let (msp, link) = Link::pair(QUEUE);
+            tasks.push(tokio::spawn(async move {
+                provider.run(link).await.ok();
+            }));
+            msp
+        });
+        let mut bench = Self {
+            tsp,
+            msp,
+            tasks,
+            watch: TspWatch::default(),
+            msp_watch: MspWatch::default(),
+            seen: VecDeque::new(),
+            line: LineKey(0),
+            caps: LineCaps::default(),
+            stable_id: String::new(),
+            requests: 0,
+            serial: 0,
+            sessions: Vec::new(),
+        };
+        bench.greet().await?;
+        Ok(bench)
+    }
+
+    async fn greet(&mut self) -> Result<(), Failure> {
+        let version = Version::CURRENT;
+        self.command(TspCommand::Hello { version }).await?;
+        if self.msp.is_some() {
+            self.msp_command(MspCommand::Hello { version }).await?;
+        }
+        let mut first = None;
+        loop {
+            match self.next("its lines, then ready").await? {
+                TspEvent::LineUp { line, caps, stable_id, .. } if first.is_none() => {
+                    first = Some((line, caps, stable_id));
+                }
+                TspEvent::Ready => break,
+                _ => {}
+            }
+        }
+        let (line, caps, stable_id) =
+            first.ok_or_else(|| Failure::new("the first burst brought no line to test"))?;
+        (self.line, self.caps, self.stable_id) = (line, *caps, stable_id);
+        let request = self.request();
+        self.command(TspCommand::Open { request, line }).await?;
+        self.reply(request).await?.map_err(|no| Failure::new(format!("open was refused: {no}")))?;
+        Ok(())
+    }
+
+    /// Whether the line under test declares an operation.
+    #[must_use]
+    pub fn declares(&self, op: Op) -> bool {
+        self.caps.ops.contains(op)
+    }
+
+    /// The line under test.
+    #[must_use]
+    pub const fn line(&self) -> LineKey {
+        self.line
+    }
+
+    /// Asks for an operation on a call; the request's id is for [`Bench::reply`].
+    ///
+    /// # Errors
+    /// The provider has ended.
+    pub async fn operate(&mut self, call: CallKey, op: CallOp) -> Result<RequestId, Failure> {
+        let request = self.request();
+        let session = match op {
+            CallOp::MakeCall { .. } => self.session(call).await?,
+            _ => None,
+        };
+        let line = self.line;
+        self.command(TspCommand::Call { request, line, call, session, op }).await?;
+        Ok(request)
+    }
+
+    /// Asks for an operation and waits for its reply.
+    ///
+    /// # Errors
+    /// The provider has ended, did not answer, or refused.
+    pub async fn done(&mut self, call: CallKey, op: CallOp) -> Result<Outcome, Failure> {
+        let name = op.required();
+        let request = self.operate(call, op).await?;
+        self.reply(request).await?.map_err(|no| Failure::new(format!("{name} was refused: {no}")))
+    }
+
+    /// A fresh key for a call that the core starts.
+    pub const fn new_key(&mut self) -> CallKey {
+        self.serial += 1;
+        CallKey::core(self.serial)
+    }
+
+    /// Ends the use of the line.
+    ///
+    /// # Errors
+    /// The provider has ended.
+    pub async fn close_line(&mut self) -> Result<(), Failure> {
+        let line = self.line;
+        self.command(TspCommand::Close { line }).await
+    }
+
+    /// Cancels a request.
+    ///
+    /// # Errors
+    /// The provider has ended.
+    pub async fn abandon(&mut self, request: RequestId) -> Result<(), Failure> {
+        self.command(TspCommand::Abandon { request }).await
+    }
+
+    /// Waits for the reply to a request; events on the way are kept.
+    ///
+    /// # Errors
+    /// No reply came.
+    pub async fn reply(&mut self, wanted: RequestId) -> Result<Result<Outcome, Refusal>, Failure> {
+        let what = format!("the reply to {wanted}");
+        self.find(&what, |event| match event {
+            TspEvent::Reply { request, result } if *request == wanted => Some(result.clone().into_result()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits until a call is in a state of this kind; gives the state.
+    ///
+    /// # Errors
+    /// It never was, or it ended first.
+    pub async fn state(&mut self, key: CallKey, wanted: StateKind) -> Result<CallState, Failure> {
+        let what = format!("{key} to become {wanted}");
+        let found = self
+            .find(&what, |event| match event {
+                TspEvent::CallState { call, state, .. } if *call == key => {
+                    let over = state.kind() == StateKind::Idle;
+                    (state.kind() == wanted || over).then(|| state.clone())
+                }
+                _ => None,
+            })
+            .await?;
+        if found.kind() == wanted {
+            Ok(found)
+        } else {
+            Err(Failure::new(format!("waited for {what}, it became {found}")))
+        }
+    }
+
+    /// Waits for an incoming call; gives its key and what is known about it.
+    ///
+    /// # Errors
+    /// None came.
+    pub async fn incoming(&mut self) -> Result<(CallKey, CallInfo), Failure> {
+        let (key, info) = self
+            .find("an incoming call", |event| match event {
+                TspEvent::NewCall { call, info, .. } => Some((*call, (**info).clone())),
+                _ => None,
+            })
+            .await?;
+        if let Some(session) = self.session(key).await? {
+            self.command(TspCommand::Session { call: key, session }).await?;
+        }
+        Ok((key, info))
+    }
+
+    /// Ends the provider and looks whether anything was left or broken.
+    ///
+    /// # Errors
+    /// What the watchers saw.
+    pub async fn finish(mut self) -> Result<(), Failure> {
+        self.end_sessions().await?;
+        let Self { tsp, msp, tasks, watch, msp_watch, .. } = self;
+        drop((tsp, msp));
+        for task in tasks {
+            let ended = tokio::time::timeout(PATIENCE, task).await;
+            ended.map_err(|_| Failure::new("the provider did not end when its link closed"))?.ok();
+        }
+        let broken = watch.breaches().iter().chain(msp_watch.breaches()).cloned();
+        let left = watch.leftovers().into_iter().chain(msp_watch.leftovers());
+        match broken.chain(left).next() {
+            Some(first) => Err(Failure::new(first)),
+            None => Ok(()),
+        }
+    }
+
+    const fn request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId(self.requests)
+    }
+
+    async fn command(&mut self, command: TspCommand) -> Result<(), Failure> {
+        self.watch.command(&command);
+        self.tsp.commands.send(command).await.map_err(|_| Failure::new("the provider has ended"))
+    }
+
+    async fn msp_command(&mut self, command: MspCommand) -> Result<(), Failure> {
+        self.msp_watch.command(&command);
+        let Some(msp) = &self.msp else { return Ok(()) };
+        msp.commands.send(command).await.map_err(|_| Failure::new("the media provider has ended"))
+    }
+
+    async fn session(&mut self, call: CallKey) -> Result<Option<SessionKey>, Failure> {
+        let Some(wish) = self.caps.session.clone().filter(|_| self.msp.is_some()) else { return Ok(None) };
+        let request = self.request();
+        let session = SessionKey(request.0);
+        self.sessions.push((session, call));
+        let (line, media, schema) = (self.stable_id.clone(), self.caps.media, wish.schema);
+        self.msp_command(MspCommand::CreateSession { request, session, call, line, media, schema }).await?;
+        Ok(Some(session))
+    }
+
+    async fn end_sessions(&mut self) -> Result<(), Failure> {
+        for (session, _) in self.sessions.clone() {
+            self.msp_command(MspCommand::EndSession { session }).await?;
+        }
+        while self.msp.is_some() && self.msp_watch.ended() < self.sessions.len() as u64 {
+            self.turn("its sessions to end").await?;
+        }
+        Ok(())
+    }
+
+    /// Finds an event among those kept, or waits for it.
+    async fn find<T>(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(&TspEvent) -> Option<T>,
+    ) -> Result<T, Failure> {
+        for place in 0..self.seen.len() {
+            if let Some(found) = wanted(&self.seen[place]) {
+                self.seen.remove(place);
+                return Ok(found);
+            }
+        }
+        loop {
+            let event = self.next(what).await?;
+            match wanted(&event) {
+                Some(found) => return Ok(found),
+                None => self.seen.push_back(event),
+            }
+        }
+    }
+
+    /// The next event of the TSP, with what the pair says to each other carried on the way.
+    async fn next(&mut self, what: &str) -> Result<TspEvent, Failure> {
+        loop {
+            if let Some(event) = self.turn(what).await? {
+                return Ok(event);
+            }
+        }
+    }
+
+    async fn turn(&mut self, what: &str) -> Result<Option<TspEvent>, Failure> {
+        let late = || Failure::new(format!("waited in vain for {what}"));
+        let gone = || Failure::new(format!("the provider ended while waiting for {what}"));
+        let msp = self.msp.as_mut();
+        let either = async {
+            match msp {
+                Some(msp) => tokio::select! {
+                    event = self.tsp.events.recv() => Ok(event),
+                    event = msp.events.recv() => Err(event),
+                },
+                None => Ok(self.tsp.events.recv().await),
+            }
+        };
+        match tokio::time::timeout(PATIENCE, either).await.map_err(|_| late())? {
+            Ok(event) => self.take_tsp(event.ok_or_else(gone)?).await,
+            Err(event) => self.take_msp(event.ok_or_else(gone)?).await.map(|()| None),
+        }
+    }
+
+    async fn take_tsp(&mut self, event: TspEvent) -> Result<Option<TspEvent>, Failure> {
+        self.watch.event(&event);
+        let TspEvent::Relay { call, data, .. } = event else { return Ok(Some(event)) };
+        let session = self.sessions.iter().rev().find(|(_, of)| *of == call).map(|(session, _)| *session);
+        if let Some(session) = session {
+            self.msp_command(MspCommand::Relay { session, data }).await?;
+        } else if self.msp.is_some() {
+            // The first relay of an incoming call comes right behind the call: make its session now.
+            if let Some(session) = self.session(call).await? {
+                self.msp_command(MspCommand::Relay { session, data }).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn take_msp(&mut self, event: MspEvent) -> Result<(), Failure> {
+        self.msp_watch.event(&event);
+        let MspEvent::Relay { session, data } = event else { return Ok(()) };
+        let call = self.sessions.iter().find(|(key, _)| *key == session).map(|(_, call)| *call);
+        match call {
+            Some(call) => self.command(TspCommand::Relay { call, from: session, data }).await,
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,568 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The simulated exchange: a TSP whose network is a table of scripts. Pure; its driver is
+//! [`SimTsp`](crate::SimTsp), its clock in tests is the [`World`](crate::World).
+
+mod far;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use offhook_spi::{
+    Address, AddressCaps, AddressKind, CallDirection, CallInfo, CallKey, CallOp, CallState, Cause, LineCaps,
+    LineKey, LineStatus, Machine, Manifest, MediaSet, Moment, Op, OpSet, Party, Refusal, RefusalKind, Reply,
+    RequestId, SchemaId, SessionKey, SessionWish, TspCommand, TspEvent, VersionRange,
+};
+
+use crate::alarm::Alarms;
+use crate::random::Random;
+use crate::script::{Script, Step};
+use crate::sound::{SIM_SCHEMA, Sound};
+use far::FarEnd;
+
+/// How an exchange is made.
+#[derive(Clone, Debug)]
+pub struct ExchangeConfig {
+    /// Names of its lines; `bob` has the address `sim:bob` and the stable id `bob`.
+    pub lines: Vec<String>,
+    /// Far ends of its own beside those of [`Script::NAMES`].
+    pub scripts: BTreeMap<String, Script>,
+    /// Whether its calls have sessions of the counting MSP.
+    pub media: bool,
+    /// What goes wrong, and how often.
+    pub faults: Faults,
+    /// Where randomness begins.
+    pub seed: u64,
+}
+
+/// What goes wrong in the simulated network; 0 means never.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// One call in so many meets a congested network.
+    pub congestion_one_in: u64,
+    /// One call in so many is cut off at some moment of its first minute.
+    pub cut_off_one_in: u64,
+    /// The network answers requests after up to this time.
+    pub slowness: Duration,
+}
+
+impl Default for ExchangeConfig {
+    /// Two lines, `alice` and `bob`, with media and without faults.
+    fn default() -> Self {
+        Self {
+            lines: vec!["alice".to_owned(), "bob".to_owned()],
+            scripts: BTreeMap::new(),
+            media: true,
+            faults: Faults::default(),
+            seed: 1,
+        }
+    }
+}
+
+/// What may happen to the exchange.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ExchangeInput {
+    /// The core asks.
+    Command(TspCommand),
+    /// Somebody calls a line. The far end's steps up to its `Answer` run at once (a caller that gives
+    /// up), the others once the line answers.
+    Ring {
+        /// Number of the line, in the order of the configuration.
+        line: LineKey,
+        /// Who calls.
+        caller: Party,
+        /// What the caller does.
+        script: Script,
+    },
+    /// A line is pulled out, or put back.
+    Plug {
+        /// Which.
+        line: LineKey,
+        /// Whether it is there now.
+        present: bool,
+    },
+}
+
+#[derive(Debug)]
+struct Line {
+    name: String,
+    open: bool,
+    present: bool,
+}
+
+#[derive(Debug)]
+struct Call {
+    line: LineKey,
+    direction: CallDirection,
+    session: Option<SessionKey>,
+    answered: bool,
+    held: bool,
+    far: FarEnd,
+    /// Alarms with an older ticket are void.
+    ticket: u64,
+}
+
+#[derive(Debug)]
+enum Alarm {
+    /// A slow network's reply and what follows it.
+    Late(Vec<TspEvent>),
+    /// A far end's next step.
+    Step { call: CallKey, ticket: u64 },
+    /// A fault ends the call.
+    CutOff { call: CallKey },
+}
+
+/// The simulated exchange.
+#[derive(Debug)]
+pub struct Exchange {
+    config: ExchangeConfig,
+    lines: BTreeMap<LineKey, Line>,
+    calls: BTreeMap<CallKey, Call>,
+    alarms: Alarms<Alarm>,
+    out: VecDeque<TspEvent>,
+    random: Random,
+    serial: u64,
+    made: u64,
+}
+
+impl Exchange {
+    /// What the exchange does for a line; everything else is refused by the core.
+    pub const OPS: [Op; 7] =
+        [Op::Accept, Op::Answer, Op::Drop, Op::Hold, Op::MakeCall, Op::Redirect, Op::Unhold];
+
+    /// Makes an exchange; its lines come up with the first message.
+    #[must_use]
+    pub fn new(config: ExchangeConfig) -> Self {
+        let line = |name: &String| Line { name: name.clone(), open: false, present: true };
+        let lines = (1..).map(LineKey).zip(config.lines.iter().map(line)).collect();
+        let random = Random::new(config.seed);
+        Self {
+            config,
+            lines,
+            calls: BTreeMap::new(),
+            alarms: Alarms::default(),
+            out: VecDeque::new(),
+            random,
+            serial: 0,
+            made: 0,
+        }
+    }
+
+    /// What the exchange says about itself.
+    #[must_use]
+    pub fn manifest() -> Manifest {
+        Manifest {
+            name: "sim".to_owned(),
+            vendor: "offhook".to_owned(),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            spi: VersionRange::CURRENT,
+            schemas: vec![SchemaId::new(SIM_SCHEMA)],
+        }
+    }
+
+    /// Calls that live now.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Calls that were ever made or received.
+    #[must_use]
+    pub const fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// The key of a line by its name.
+    #[must_use]
+    pub fn line(&self, name: &str) -> Option<LineKey> {
+        self.lines.iter().find(|(_, line)| line.name == name).map(|(key, _)| *key)
+    }
+
+    fn announce(&mut self, key: LineKey) {
+        let Some(line) = self.lines.get(&key) else { return };
+        let wish =
+            SessionWish { msp: crate::CountingMsp::manifest().name, schema: SchemaId::new(SIM_SCHEMA) };
+        let address = AddressCaps {
+            address: format!("sim:{}", line.name),
+            dials: vec![AddressKind::Other],
+            max_calls: 0,
+        };
+        let caps = LineCaps {
+            ops: OpSet::from(Self::OPS),
+            media: MediaSet::AUDIO,
+            session: self.config.media.then_some(wish),
+            addresses: vec![address],
+            ..LineCaps::default()
+        };
+        self.out.push_back(TspEvent::LineUp {
+            line: key,
+            stable_id: line.name.clone(),
+            caps: Box::new(caps),
+            status: LineStatus::default(),
+        });
+    }
+
+    fn command(&mut self, now: Moment, command: TspCommand) {
+        match command {
+            TspCommand::Hello { .. } => {
+                let present = |(key, line): (&LineKey, &Line)| line.present.then_some(*key);
+                let keys: Vec<LineKey> = self.lines.iter().filter_map(present).collect();
+                keys.into_iter().for_each(|key| self.announce(key));
+                self.out.push_back(TspEvent::Ready);
+            }
+            TspCommand::Open { request, line } => {
+                let opened = self.lines.get_mut(&line).map(|line| line.open = true);
+                // Not late even where the network is slow: calls may come as soon as the line is open,
+                // and none may come before the core knows that it is.
+                let result = opened.map_or_else(|| Reply::Refused(gone(line)), |()| Reply::DONE);
+                self.out.push_back(TspEvent::Reply { request, result });
+            }
+            TspCommand::Close { line } => self.close(now, line),
+            TspCommand::Call { request, line, call, session, op } => {
+                self.operate(now, request, line, call, session, op);
+            }
+            TspCommand::Session { call, session } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.session = Some(session);
+                }
+            }
+            TspCommand::Relay { call, data, .. } => {
+                if let Some(sound) = Sound::from_opaque(&data) {
+                    self.heard(now, call, sound);
+                }
+            }
+            // Replies are never outstanding long enough to be abandoned: they are on their way.
+            TspCommand::Abandon { .. } => {}
+            TspCommand::Line { request, .. } | TspCommand::Phone { request, .. } => self.unknown(request),
+            _ => {}
+        }
+    }
+
+    fn unknown(&mut self, request: RequestId) {
+        let refusal = Refusal::new(RefusalKind::Unsupported, "the simulated exchange has no such operation");
+        self.out.push_back(TspEvent::Reply { request, result: Reply::Refused(refusal) });
+    }
+
+    /// Answers a request, late where the network is slow; what follows keeps its place behind the reply.
+    fn reply(&mut self, now: Moment, request: RequestId, result: Result<(), Refusal>, then: Vec<TspEvent>) {
+        let result = match result {
+            Ok(()) => Reply::DONE,
+            Err(refusal) => Reply::Refused(refusal),
+        };
+        let mut events = vec![TspEvent::Reply { request, result }];
+        events.extend(then);
+        if self.config.faults.slowness.is_zero() {
+            self.out.extend(events);
+        } else {
+            let delay = self.random.between(Duration::ZERO, self.config.faults.slowness);
+            self.alarms.set(now + delay, Alarm::Late(events));
+        }
+    }
+
+    fn operate(
+        &mut self,
+        now: Moment,
+        request: RequestId,
+        line: LineKey,
+        call: CallKey,
+        session: Option<SessionKey>,
+        op: CallOp,
+    ) {
+        if let CallOp::MakeCall { to, .. } = op {
+            return self.make_call(now, request, line, call, session, &to);
+        }
+        if !self.calls.contains_key(&call) {
+            let refusal = Refusal::new(RefusalKind::StaleHandle, format!("{call} has ended"));
+            return self.reply(now, request, Err(refusal), Vec::new());
+        }
+        if !OpSet::from(Self::OPS).contains(op.required()) {
+            return self.unknown(request);
+        }
+        // The reply leaves before the states: what follows is emitted by the far end's machinery, so it
+        // is replied at once even where the network is slow.
+        self.out.push_back(TspEvent::Reply { request, result: Reply::DONE });
+        match op {
+            CallOp::Accept => self.accept(call),
+            CallOp::Answer => self.answer(now, call),
+            CallOp::Drop { cause } => self.drop_call(now, call, cause),
+            CallOp::Hold => self.hold(call, true),
+            CallOp::Unhold => self.hold(call, false),
+            CallOp::Redirect { .. } => {
+                self.far_ends(now, call, Cause::Redirected);
+                self.idle(call);
+            }
+            _ => {}
+        }
+    }
+
+    fn make_call(
+        &mut self,
+        now: Moment,
+        request: RequestId,
+        line: LineKey,
+        key: CallKey,
+        session: Option<SessionKey>,
+        to: &Address,
+    ) {
+        let far = match self.find(to) {
+            Ok(far) => far,
+            Err(refusal) => return self.reply(now, request, Err(refusal), Vec::new()),
+        };
+        self.made += 1;
+        let call = Call {
+            line,
+            direction: CallDirection::Outgoing,
+            session,
+            answered: false,
+            held: false,
+            far,
+            ticket: 0,
+        };
+        self.calls.insert(key, call);
+        self.out.push_back(TspEvent::Reply { request, result: Reply::DONE });
+        self.state(key, CallState::Dialing);
+        self.begin(now, key, line);
+    }
+
+    /// The far end for an address: another line, a script of the configuration, or a well-known one.
+    fn find(&self, to: &Address) -> Result<FarEnd, Refusal> {
+        let name = to.as_str().strip_prefix("sim:").unwrap_or(to.as_str());
+        if let Some(line) = self.line(name) {
+            return Ok(FarEnd::Line { line, call: None });
+        }
+        let script = self.config.scripts.get(name).cloned().or_else(|| Script::named(name));
+        script.map(FarEnd::scripted).ok_or_else(|| {
+            let names: Vec<&str> = Script::NAMES.iter().map(|(name, _)| *name).collect();
+            let known = names.join(", ");
+            Refusal::new(RefusalKind::InvalidAddress, format!("nobody is called '{name}'; there are {known}"))
+        })
+    }
+
+    fn begin(&mut self, now: Moment, key: CallKey, from: LineKey) {
+        if self.random.one_in(self.config.faults.congestion_one_in) {
+            return self.far_hangs_up(now, key, Cause::Congestion);
+        }
+        if self.random.one_in(self.config.faults.cut_off_one_in) {
+            let after = self.random.between(Duration::ZERO, Duration::from_secs(60));
+            self.alarms.set(now + after, Alarm::CutOff { call: key });
+        }
+        let caller = self.lines.get(&from).map(|line| line.name.clone()).unwrap_or_default();
+        match self.calls.get(&key).map(|call| &call.far) {
+            Some(FarEnd::Line { line, .. }) => {
+                let line = *line;
+                self.ring_line(now, key, line, &caller);
+            }
+            Some(FarEnd::Scripted { .. }) => self.run(now, key),
+            None => {}
+        }
+    }
+
+    fn ring_line(&mut self, now: Moment, from: CallKey, line: LineKey, caller: &str) {
+        let open = self.lines.get(&line).is_some_and(|line| line.open && line.present);
+        if !open {
+            return self.far_hangs_up(now, from, Cause::SubscriberAbsent);
+        }
+        let caller = Party {
+            address: Some(Address::new(format!("sim:{caller}"))),
+            name: Some(caller.to_owned()),
+            ..Party::default()
+        };
+        let far = self.calls.get(&from).map(|call| call.line).unwrap_or(line);
+        let key = self.offer(line, caller, FarEnd::Line { line: far, call: Some(from) });
+        if let Some(FarEnd::Line { call, .. }) = self.calls.get_mut(&from).map(|call| &mut call.far) {
+            *call = Some(key);
+        }
+        self.state(from, CallState::Proceeding);
+    }
+
+    fn offer(&mut self, line: LineKey, caller: Party, far: FarEnd) -> CallKey {
+        self.serial += 1;
+        self.made += 1;
+        let key = CallKey::provider(self.serial);
+        let called = self.lines.get(&line).map(|line| line.name.clone()).unwrap_or_default();
+        let info = CallInfo {
+            direction: CallDirection::Incoming,
+            caller,
+            called: Party { address: Some(Address::new(format!("sim:{called}"))), ..Party::default() },
+            media: MediaSet::AUDIO,
+            call_id: Some(format!("sim-{}", self.serial)),
+            ..CallInfo::default()
+        };
+        let call = Call {
+            line,
+            direction: CallDirection::Incoming,
+            session: None,
+            answered: false,
+            held: false,
+            far,
+            ticket: 0,
+        };
+        self.calls.insert(key, call);
+        let state = CallState::Offering;
+        self.out.push_back(TspEvent::NewCall { line, call: key, info: Box::new(info), state });
+        key
+    }
+
+    fn accept(&mut self, key: CallKey) {
+        self.state(key, CallState::Accepted);
+        if let Some(other) = self.other(key) {
+            self.state(other, CallState::Ringback);
+        }
+    }
+
+    fn answer(&mut self, now: Moment, key: CallKey) {
+        self.connect(key);
+        match self.other(key) {
+            Some(other) => self.connect(other),
+            None => self.run(now, key),
+        }
+    }
+
+    fn connect(&mut self, key: CallKey) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        call.answered = true;
+        self.state(key, CallState::CONNECTED);
+        self.relay(key, Sound::Flow { flow: offhook_spi::Flowing::Both });
+    }
+
+    fn hold(&mut self, key: CallKey, hold: bool) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        call.held = hold;
+        let flow = if hold { offhook_spi::Flowing::Neither } else { offhook_spi::Flowing::Both };
+        self.state(key, if hold { CallState::OnHold } else { CallState::CONNECTED });
+        self.relay(key, Sound::Flow { flow });
+        if let Some(other) = self.other(key) {
+            self.told_of_hold(other, hold);
+        }
+    }
+
+    fn drop_call(&mut self, now: Moment, key: CallKey, cause: Option<Cause>) {
+        let Some(call) = self.calls.get(&key) else { return };
+        let usual = match (call.answered, call.direction) {
+            (true, _) => Cause::NormalClearing,
+            (false, CallDirection::Incoming) => Cause::CallRejected,
+            (false, CallDirection::Outgoing) => Cause::Cancelled,
+        };
+        self.far_ends(now, key, cause.unwrap_or(usual));
+        self.idle(key);
+    }
+
+    /// Tells the other line of a call between lines that this side has gone.
+    fn far_ends(&mut self, now: Moment, key: CallKey, cause: Cause) {
+        if let Some(other) = self.other(key) {
+            if let Some(FarEnd::Line { call, .. }) = self.calls.get_mut(&other).map(|call| &mut call.far) {
+                *call = None;
+            }
+            self.far_hangs_up(now, other, cause);
+        }
+    }
+
+    fn close(&mut self, now: Moment, key: LineKey) {
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.open = false;
+        }
+        let on_line = |(call, c): (&CallKey, &Call)| (c.line == key).then_some(*call);
+        let calls: Vec<CallKey> = self.calls.iter().filter_map(on_line).collect();
+        calls.into_iter().for_each(|call| self.drop_call(now, call, None));
+    }
+
+    fn plug(&mut self, now: Moment, key: LineKey, present: bool) {
+        let Some(line) = self.lines.get_mut(&key) else { return };
+        if line.present == present {
+            return;
+        }
+        line.present = present;
+        line.open = false;
+        if present {
+            return self.announce(key);
+        }
+        let on_line = |(call, c): (&CallKey, &Call)| (c.line == key).then_some(*call);
+        let calls: Vec<CallKey> = self.calls.iter().filter_map(on_line).collect();
+        for call in calls {
+            // The core ends the calls of a line that is gone; here only the other sides are told.
+            self.far_ends(now, call, Cause::DestinationOutOfOrder);
+            self.calls.remove(&call);
+        }
+        self.out.push_back(TspEvent::LineDown { line: key });
+    }
+
+    fn other(&self, key: CallKey) -> Option<CallKey> {
+        match self.calls.get(&key)?.far {
+            FarEnd::Line { call, .. } => call,
+            FarEnd::Scripted { .. } => None,
+        }
+    }
+
+    fn state(&mut self, call: CallKey, state: CallState) {
+        if self.calls.contains_key(&call) {
+            self.out.push_back(TspEvent::CallState { call, state, allowed: None });
+        }
+    }
+
+    fn idle(&mut self, key: CallKey) {
+        self.state(key, CallState::Idle);
+        self.calls.remove(&key);
+    }
+
+    fn relay(&mut self, call: CallKey, sound: Sound) {
+        if self.calls.get(&call).is_some_and(|call| call.session.is_some()) {
+            self.out.push_back(TspEvent::Relay { call, to: None, data: sound.into_opaque() });
+        }
+    }
+}
+
+impl Machine for Exchange {
+    type Input = ExchangeInput;
+    type Output = TspEvent;
+
+    fn handle(&mut self, now: Moment, input: ExchangeInput) {
+        match input {
+            ExchangeInput::Command(command) => self.command(now, command),
+            ExchangeInput::Plug { line, present } => self.plug(now, line, present),
+            ExchangeInput::Ring { line, caller, script } => {
+                if self.lines.get(&line).is_some_and(|line| line.open && line.present) {
+                    let key = self.offer(line, caller, FarEnd::scripted(script));
+                    self.run(now, key);
+                }
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Moment) {
+        while let Some(alarm) = self.alarms.due(now) {
+            match alarm {
+                Alarm::Late(events) => self.out.extend(events),
+                Alarm::Step { call, ticket } => self.wake(now, call, ticket),
+                Alarm::CutOff { call } => self.far_hangs_up(now, call, Cause::NetworkOutOfOrder),
+            }
+        }
+    }
+
+    fn poll(&mut self) -> Option<TspEvent> {
+        self.out.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        self.alarms.next()
+    }
+}
+
+fn gone(line: LineKey) -> Refusal {
+    Refusal::new(RefusalKind::Gone, format!("the exchange has no {line}"))
+}
+
+/// What the far end of a script waits for, if anything; used by `far.rs`.
+#[derive(Debug)]
+enum Waiting {
+    Digits(Vec<offhook_spi::Digit>),
+    Nothing,
+    Tone(f32),
+    UntilAnswered,
+}
+
+impl Step {
+    /// Whether the step only makes sense before an outgoing call is answered.
+    const fn is_network(&self) -> bool {
+        matches!(self, Self::Proceed | Self::Ring | Self::EarlyMedia | Self::Redirect(_))
+    }
+}
