@@ -10,7 +10,7 @@ pub(crate) struct Rings {
 
 #[cfg(feature = "rtp")]
 mod with_rtp {
-    use offhook_media::SampleRate;
+    use offhook_rtp::SampleRate;
     use offhook_rtp::{AppAudio, RtpMsp};
     use offhook_spi::{StreamKey, Terminal};
 

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::journal::Journal;
 use crate::offhook::Offhook;
 use crate::runtime::{FromProvider, Inbox, Newcomer, Server, host};
-use crate::trace::TraceWriter;
+use crate::trace::{Arrows, Observer, TraceWriter};
 
 /// Sets a server up; [`Offhook::builder`] makes one.
 #[must_use = "nothing runs before `start`"]
@@ -23,6 +23,7 @@ pub struct Builder {
     config: Config,
     journal: usize,
     trace: Option<PathBuf>,
+    observer: Option<Observer>,
     tsps: Vec<Box<dyn DynTsp>>,
     msps: Vec<Box<dyn DynMsp>>,
     #[cfg(feature = "sip")]
@@ -38,6 +39,7 @@ impl Builder {
             config: Config::default(),
             journal: JOURNAL,
             trace: None,
+            observer: None,
             tsps: Vec::new(),
             msps: Vec::new(),
             #[cfg(feature = "sip")]
@@ -100,6 +102,13 @@ impl Builder {
         self
     }
 
+    /// Lets this program see the ladder as it happens; the server never waits for it.
+    pub fn observe(mut self) -> (Self, Arrows) {
+        let (observer, arrows) = Observer::new();
+        self.observer = Some(observer);
+        (self, arrows)
+    }
+
     /// Sets how many events the journal remembers for readers that fall behind; 16,384 unless set.
     pub fn journal(mut self, events: usize) -> Self {
         self.journal = events;
@@ -129,6 +138,7 @@ impl Builder {
         let (alive, alive_out) = watch::channel(());
         let switch = Switch::new(self.config);
         let mut server = Server::new(switch, Arc::clone(&journal), trace, releases, alive);
+        server.observer = self.observer;
         let violations = Arc::clone(&server.violations);
         let (reply, ready) = oneshot::channel();
         server.welcome(newcomers, reply);

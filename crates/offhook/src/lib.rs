@@ -114,7 +114,7 @@ pub use offhook_core::{
     LinePolicy, LineRecord, Opening, Privilege, Sequence, Unowned,
 };
 #[cfg(feature = "rtp")]
-pub use offhook_media::SampleRate;
+pub use offhook_rtp::SampleRate;
 #[cfg(feature = "rtp")]
 pub use offhook_rtp::{AppAudio, FromCall, RtpConfig, ToCall};
 #[cfg(feature = "sim")]

@@ -38,3 +38,6 @@ pub mod fuzzing {
         crate::sdp::fuzz::sdp(data);
     }
 }
+
+/// The rate of an application's frames; see [`Ports::open`].
+pub use offhook_media::SampleRate;

@@ -31,7 +31,7 @@ pub(crate) use host::{FromProvider, Hosted};
 
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalEntry, call_of};
-use crate::trace::TraceWriter;
+use crate::trace::{Observer, TraceWriter};
 use apps::AppState;
 use asks::Pending;
 use host::{LinkCommand, Sent};
@@ -43,6 +43,7 @@ pub(crate) struct Server {
     pub(crate) clock: Clock,
     pub(crate) journal: Arc<Journal>,
     pub(crate) trace: Option<TraceWriter>,
+    pub(crate) observer: Option<Observer>,
     pub(crate) violations: Arc<AtomicU64>,
     /// Inputs that wait for their turn.
     inputs: VecDeque<Input>,
@@ -101,6 +102,7 @@ impl Server {
             clock: Clock::start(),
             journal,
             trace,
+            observer: None,
             violations: Arc::default(),
             inputs: VecDeque::new(),
             tsps: HashMap::new(),
@@ -175,6 +177,9 @@ impl Server {
             if let Some(trace) = &mut self.trace {
                 trace.input(now, &input);
             }
+            if let Some(observer) = &self.observer {
+                observer.input(now, &input);
+            }
             self.switch.handle(now, input);
             self.drain(now);
         }
@@ -211,6 +216,9 @@ impl Server {
             trace!(?output, "output");
             if let Some(trace) = &mut self.trace {
                 trace.output(now, &output);
+            }
+            if let Some(observer) = &self.observer {
+                observer.output(now, &output);
             }
             match output {
                 Output::Answer { app, id, result } => self.answer(app, id, result),

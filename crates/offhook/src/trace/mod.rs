@@ -16,6 +16,7 @@
 //!
 //! A trace holds names, numbers and digits in the clear.
 
+mod live;
 mod read;
 mod write;
 
@@ -24,6 +25,9 @@ use serde::{Deserialize, Serialize};
 use offhook_core::{Config, Input, Output};
 use offhook_spi::Moment;
 
+pub(crate) use live::Observer;
+pub use live::Arrows;
+pub use offhook_core::ladder::{Arrow, Column, heads, line};
 pub use read::{Difference, Replayed, TraceError, ladder, replay};
 pub(crate) use write::TraceWriter;
 
