@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! SIPp as a crowd of callers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Running, folder, free_port, have};
+
+/// What a run of SIPp counted at its end.
+#[derive(Debug)]
+pub struct Counted(BTreeMap<String, String>);
+
+impl Counted {
+    pub fn successful(&self) -> u64 {
+        self.number("SuccessfulCall(C)")
+    }
+
+    pub fn failed(&self) -> u64 {
+        self.number("FailedCall(C)")
+    }
+
+    pub fn retransmissions(&self) -> u64 {
+        self.number("Retransmissions(C)")
+    }
+
+    fn number(&self, column: &str) -> u64 {
+        self.0.get(column).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no {column} in {self:?}"))
+    }
+}
+
+/// A run of SIPp against one target.
+pub struct Run<'a> {
+    pub target: &'a str,
+    pub user: &'a str,
+    pub calls: u32,
+    pub per_second: u32,
+    /// Calls that may live at once.
+    pub limit: u32,
+    /// How long each call stands, in milliseconds.
+    pub hold: u32,
+    /// A scenario file, or the built-in caller without media.
+    pub scenario: Option<&'a Path>,
+    pub arguments: &'a [&'a str],
+}
+
+impl Run<'_> {
+    /// Runs to its end; `None` when SIPp is not installed.
+    pub fn run(&self) -> Option<Counted> {
+        if !have("sipp") {
+            return None;
+        }
+        let folder = folder("sipp");
+        let statistics = folder.join("statistics.csv");
+        let mut command = Command::new("sipp");
+        command.current_dir(&folder).arg(self.target).args(["-i", "127.0.0.1", "-mi", "127.0.0.1"]);
+        command.args(["-s", self.user, "-m", &self.calls.to_string(), "-r", &self.per_second.to_string()]);
+        command.args(["-l", &self.limit.to_string(), "-d", &self.hold.to_string()]);
+        command.args(["-timeout", "240", "-nostdin", "-trace_stat", "-fd", "1", "-trace_err", "-stf"]);
+        command.arg(&statistics).args(["-p", &free_port(1).to_string()]).args(self.arguments);
+        match self.scenario {
+            Some(path) => command.arg("-sf").arg(path),
+            None => command.args(["-sn", "uac"]),
+        };
+        Running::start("sipp", &mut command).finish();
+        Some(counted(&statistics))
+    }
+}
+
+fn counted(path: &PathBuf) -> Counted {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("SIPp wrote no statistics: {error}"));
+    let mut lines = text.lines();
+    let names = lines.next().unwrap_or_default().split(';');
+    let values = lines.last().unwrap_or_default().split(';');
+    Counted(names.map(str::to_owned).zip(values.map(str::to_owned)).collect())
+}
