@@ -18,7 +18,6 @@ mod config;
 mod driver;
 mod leg;
 mod node;
-mod ports;
 mod provider;
 mod sdp;
 mod session;
@@ -28,7 +27,7 @@ mod tests;
 
 pub use config::{AudioCodec, RtpConfig, Symmetric};
 pub use driver::RtpMsp;
-pub use ports::{AppAudio, FromCall, Ports, ToCall};
+pub use driver::ports::{AppAudio, FromCall, Ports, ToCall};
 
 /// Entries for fuzzers.
 #[cfg(fuzzing)]

@@ -5,7 +5,7 @@
 //! piece of work when asked to. [`Disk`] is the one thread that asks them.
 
 mod clip;
-mod disk;
+mod driver;
 mod encoding;
 mod player;
 mod raw;
@@ -13,12 +13,11 @@ mod recorder;
 mod wav;
 
 use std::io;
-use std::path::Path;
 
 use thiserror::Error;
 
 pub use clip::Clip;
-pub use disk::{Disk, DiskBusy, DiskEvent, JobId, PlayOrder, RecordOrder, Storage};
+pub use driver::{Disk, DiskBusy, DiskEvent, JobId, PlayOrder, RecordOrder, Storage, open};
 pub use encoding::{Encoding, SoundSpec};
 pub use player::{Player, Work};
 pub use raw::RawReader;
@@ -86,15 +85,6 @@ impl<S: SoundRead + ?Sized> SoundRead for Box<S> {
     fn seek(&mut self, position: u64) -> Result<(), FileError> {
         (**self).seek(position)
     }
-}
-
-/// Opens a WAV file.
-///
-/// # Errors
-///
-/// If there is no such file or it is no WAV file that can be read.
-pub fn open(path: &Path) -> Result<Box<dyn SoundRead>, FileError> {
-    Ok(Box::new(WavReader::new(std::fs::File::open(path)?)?))
 }
 
 /// Reads `sound` to its end, but no more than `limit` samples of it, mixed to one channel at `rate`.

@@ -3,6 +3,7 @@
 
 mod fixture;
 mod legs;
+pub(crate) mod ports;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
@@ -22,8 +23,8 @@ use tokio::sync::mpsc;
 use crate::config::RtpConfig;
 use crate::leg::{Input, Opening, Output};
 use crate::node::Note;
-use crate::ports::Ports;
 use crate::provider::Provider;
+use ports::Ports;
 
 use legs::Leg;
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -14,7 +14,8 @@ use thiserror::Error;
 use super::player::{Player, Work};
 use super::raw::RawReader;
 use super::recorder::Recorder;
-use super::{Encoding, FileError, SoundRead, SoundSpec, open};
+use super::wav::WavReader;
+use super::{Encoding, FileError, SoundRead, SoundSpec};
 use crate::format::SampleRate;
 use crate::node::Sink;
 use crate::ring::{RingReader, RingWriter};
@@ -334,9 +335,17 @@ fn begin_playing(order: PlayOrder) -> Result<Player, FileError> {
     Player::new(files, repeat, ring, rate)
 }
 
+/// Opens a WAV file.
+///
+/// # Errors
+///
+/// If there is no such file or it is no WAV file that can be read.
+pub fn open(path: &Path) -> Result<Box<dyn SoundRead>, FileError> {
+    Ok(Box::new(WavReader::new(File::open(path)?)?))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::mpsc::channel;
 
     use super::*;
