@@ -76,7 +76,7 @@ mod tests {
     async fn what_finds_no_room_is_counted_and_the_rest_comes_in_order() {
         let (observer, mut arrows) = Observer::new();
         for id in 0..=ROOM {
-            let (line, to) = (LineId(1, 1), Address::new("sim:echo"));
+            let (line, to) = (LineId::default(), Address::new("sim:echo"));
             let ask = Ask::MakeCall { line, to, params: Box::default() };
             let ask = Input::Ask { app: AppId(1), id: AskId(id as u64), ask };
             observer.input(Moment::from_millis(id as u64), &ask);
