@@ -16,8 +16,11 @@ const MOST: usize = 6;
 /// What is patched to a leg.
 #[derive(Default)]
 pub(super) struct Patch {
-    sources: [Option<PatchedSource>; MOST],
-    sinks: [Option<PatchedSink>; MOST],
+    /// Most legs have few terminals or none: then the places are not even looked at.
+    has_sources: bool,
+    has_sinks: bool,
+    sources: Box<[Option<PatchedSource>; MOST]>,
+    sinks: Box<[Option<PatchedSink>; MOST]>,
 }
 
 struct PatchedSource {
@@ -42,7 +45,10 @@ impl Patch {
     ) {
         let place = self.sources.iter_mut().find(|place| place.is_none());
         match place.filter(|_| fits(format, source.format())) {
-            Some(place) => *place = Some(PatchedSource { terminal, source, mark: None }),
+            Some(place) => {
+                *place = Some(PatchedSource { terminal, source, mark: None });
+                self.has_sources = true;
+            }
             None => {
                 out.discard(Trash::Source(source));
                 out.event(leg, LegEvent::Refused(terminal));
@@ -60,7 +66,10 @@ impl Patch {
     ) {
         let place = self.sinks.iter_mut().find(|place| place.is_none());
         match place.filter(|_| fits(format, sink.format())) {
-            Some(place) => *place = Some(PatchedSink { terminal, sink }),
+            Some(place) => {
+                *place = Some(PatchedSink { terminal, sink });
+                self.has_sinks = true;
+            }
             None => {
                 out.discard(Trash::Sink(sink));
                 out.event(leg, LegEvent::Refused(terminal));
@@ -69,12 +78,12 @@ impl Patch {
     }
 
     pub(super) fn remove(&mut self, terminal: TerminalKey, out: &mut Outbox) {
-        for place in &mut self.sources {
+        for place in self.sources.iter_mut() {
             if let Some(patched) = place.take_if(|patched| patched.terminal == terminal) {
                 out.discard(Trash::Source(patched.source));
             }
         }
-        for place in &mut self.sinks {
+        for place in self.sinks.iter_mut() {
             if let Some(patched) = place.take_if(|patched| patched.terminal == terminal) {
                 out.discard(Trash::Sink(patched.sink));
             }
@@ -96,8 +105,11 @@ impl Patch {
         leg: LegId,
         out: &mut Outbox,
     ) -> bool {
+        if !self.has_sources {
+            return false;
+        }
         let mut any = false;
-        for place in &mut self.sources {
+        for place in self.sources.iter_mut() {
             let Some(patched) = place else { continue };
             let mut info = FrameInfo::default();
             let flow = patched.source.pull(spare, &mut info);
@@ -113,13 +125,19 @@ impl Patch {
                 out.discard(Trash::Source(patched.source));
             }
         }
+        self.has_sources = any;
         any
     }
 
     /// Lets all sinks hear `frame`.
     pub(super) fn push(&mut self, frame: &[i16], info: &FrameInfo, leg: LegId, out: &mut Outbox) {
-        for place in &mut self.sinks {
+        if !self.has_sinks {
+            return;
+        }
+        self.has_sinks = false;
+        for place in self.sinks.iter_mut() {
             let Some(patched) = place else { continue };
+            self.has_sinks = true;
             if patched.sink.push(frame, info) == Flow::End
                 && let Some(patched) = place.take()
             {

@@ -154,7 +154,7 @@ impl Receiver {
         let mut filled = self.take_leftover(frame);
         while filled < frame.len() {
             let room = frame.len() - filled;
-            let at = now + self.rate.duration_of(filled as u64);
+            let at = if filled == 0 { now } else { now + self.rate.duration_of(filled as u64) };
             match self.jitter.next(at, room as u32, self.loudness(), &mut scratch.payload) {
                 Next::Packet { payload_type, len, .. } => {
                     let codec = self.media.receive.codec(payload_type).or(self.codec);
@@ -357,10 +357,19 @@ impl Receiver {
     }
 }
 
-/// The mean of the squares.
+/// The mean of the squares; summed in eight lanes, since one sum of floats cannot be vectorised.
 pub(super) fn mean_square(frame: &[i16]) -> f32 {
-    let sum: f32 = frame.iter().map(|sample| f32::from(*sample) * f32::from(*sample)).sum();
-    sum / frame.len().max(1) as f32
+    let mut lanes = [0.0_f32; 8];
+    let (eights, rest) = frame.as_chunks::<8>();
+    for eight in eights {
+        for (lane, sample) in lanes.iter_mut().zip(eight) {
+            *lane += f32::from(*sample) * f32::from(*sample);
+        }
+    }
+    for (lane, sample) in lanes.iter_mut().zip(rest) {
+        *lane += f32::from(*sample) * f32::from(*sample);
+    }
+    lanes.iter().sum::<f32>() / frame.len().max(1) as f32
 }
 
 /// A mean square in dB of full scale, no lower than −127.

@@ -20,6 +20,8 @@ const BLEND: u32 = 4;
 pub struct Concealer {
     /// The last sound played, newest at the end: two of the longest periods and what the search looks at.
     history: Box<[i16]>,
+    /// Where the oldest sample stands: the history goes round until it is needed.
+    oldest: usize,
     /// Samples made up since the last real one.
     made_up: u32,
     /// Samples of the period being repeated.
@@ -33,7 +35,7 @@ impl Concealer {
     pub fn new(rate: SampleRate) -> Self {
         let longest = (rate.hertz() / LONGEST) as usize;
         let per_milli = (rate.hertz() / 1_000).max(1);
-        Self { history: vec![0; longest * 3].into(), made_up: 0, pitch: 0, per_milli }
+        Self { history: vec![0; longest * 3].into(), oldest: 0, made_up: 0, pitch: 0, per_milli }
     }
 
     /// Tells what is played; its beginning is blended with what was made up before it.
@@ -48,6 +50,8 @@ impl Concealer {
     /// Fills `frame` with made-up sound.
     pub fn conceal(&mut self, frame: &mut [i16]) {
         if self.made_up == 0 {
+            self.history.rotate_left(self.oldest);
+            self.oldest = 0;
             self.pitch = self.find_pitch();
         }
         for sample in frame.iter_mut() {
@@ -69,10 +73,14 @@ impl Concealer {
     }
 
     fn remember(&mut self, frame: &[i16]) {
-        let kept = frame.len().min(self.history.len());
-        self.history.copy_within(kept.., 0);
-        let start = self.history.len() - kept;
-        self.history[start..].copy_from_slice(&frame[frame.len() - kept..]);
+        let kept = &frame[frame.len().saturating_sub(self.history.len())..];
+        let (first, second) = kept.split_at(kept.len().min(self.history.len() - self.oldest));
+        self.history[self.oldest..][..first.len()].copy_from_slice(first);
+        self.history[..second.len()].copy_from_slice(second);
+        self.oldest = if second.is_empty() { self.oldest + first.len() } else { second.len() };
+        if self.oldest == self.history.len() {
+            self.oldest = 0;
+        }
     }
 
     /// Made-up sound is not remembered: it repeats what is remembered.

@@ -13,6 +13,8 @@ const QUANTILE: f32 = 0.96;
 const WEIGHT: f32 = 0.002;
 /// Packets over which the least delay is taken; two such windows count.
 const WINDOW: u16 = 256;
+/// Beyond this the cells are made smaller, long before they are inexact.
+const LARGEST: f32 = 1_000_000.0;
 /// Before so many packets, one second, the quantile is a guess.
 const YOUNG: u16 = 50;
 
@@ -20,6 +22,8 @@ const YOUNG: u16 = 50;
 #[derive(Clone, Debug)]
 pub(super) struct Estimate {
     cells: [f32; CELLS],
+    /// What the cells add up to.
+    total: f32,
     /// Packets seen, up to the point where all weigh alike.
     seen: u16,
     /// Ticks a cell.
@@ -36,6 +40,7 @@ impl Estimate {
     pub(super) fn new(clock: u32) -> Self {
         Self {
             cells: [0.0; CELLS],
+            total: 0.0,
             seen: 0,
             cell: (clock / CELL_RATE).max(1),
             least: [i32::MAX; 2],
@@ -81,7 +86,7 @@ impl Estimate {
         let mut share = 0.0;
         let quantile = self.cells.iter().position(|cell| {
             share += cell;
-            share >= QUANTILE
+            share >= QUANTILE * self.total
         });
         Some(quantile.unwrap_or(CELLS - 1) as u32 * self.cell)
     }
@@ -95,14 +100,19 @@ impl Estimate {
         self.least[0].min(self.least[1])
     }
 
-    /// Early packets weigh as much as all before them together, later ones fade the past slowly.
+    /// Early packets weigh as much as all before them together would on average, later ones let the past fade.
+    /// Weights grow instead of the past being made smaller: one cell is written, not all.
     fn learn(&mut self, cell: usize) {
         self.seen = self.seen.saturating_add(1);
-        let weight = (1.0 / f32::from(self.seen)).max(WEIGHT);
-        for share in &mut self.cells {
-            *share *= 1.0 - weight;
-        }
+        let share = (1.0 / f32::from(self.seen)).max(WEIGHT);
+        // So that the packet has this share of the new total.
+        let weight = if self.total > 0.0 { self.total * share / (1.0 - share) } else { 1.0 };
         self.cells[cell] += weight;
+        self.total += weight;
+        if self.total > LARGEST {
+            self.cells.iter_mut().for_each(|cell| *cell /= LARGEST);
+            self.total = self.cells.iter().sum();
+        }
     }
 }
 

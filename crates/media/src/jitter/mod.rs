@@ -146,7 +146,10 @@ pub struct JitterCounts {
 /// The buffer of one stream.
 #[derive(Clone, Debug)]
 pub struct JitterBuffer {
-    config: JitterConfig,
+    clock: u32,
+    limits: Limits,
+    /// The delay aimed at, in ticks; follows every arrival.
+    target: u32,
     store: Store,
     estimate: Estimate,
     playing: Playing,
@@ -154,6 +157,34 @@ pub struct JitterBuffer {
     newest: Option<SequenceNumber>,
     corrected: Moment,
     counts: JitterCounts,
+}
+
+/// Durations in ticks of the stream, so that nothing is divided on the way of a packet.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    initial: u32,
+    min: u32,
+    max: u32,
+    jump: u32,
+    pause: u32,
+}
+
+impl Limits {
+    fn of(config: &JitterConfig) -> Self {
+        let ticks = |duration: Duration| {
+            let ticks = duration.as_millis().saturating_mul(u128::from(config.clock)) / 1_000;
+            u32::try_from(ticks).unwrap_or(u32::MAX).min(u32::MAX >> 2)
+        };
+        let min = ticks(config.min);
+        let max = ticks(config.max).max(min);
+        Self {
+            initial: ticks(config.initial).clamp(min, max),
+            min,
+            max,
+            jump: ticks(JUMP),
+            pause: ticks(PAUSE),
+        }
+    }
 }
 
 /// Where play-out stands.
@@ -169,8 +200,11 @@ impl JitterBuffer {
     /// An empty buffer; takes all memory it will ever have.
     #[must_use]
     pub fn new(config: JitterConfig) -> Self {
+        let limits = Limits::of(&config);
         Self {
-            config,
+            clock: config.clock,
+            limits,
+            target: limits.initial,
             store: Store::new(config.blocks(), config.block),
             estimate: Estimate::new(config.clock),
             playing: Playing::Priming,
@@ -190,7 +224,8 @@ impl JitterBuffer {
             self.restart();
         }
         // Late ones teach as well; else the delay would never grow to meet them.
-        self.estimate.observe(ticks(now, self.config.clock), packet.timestamp);
+        self.estimate.observe(ticks(now, self.clock), packet.timestamp);
+        self.aim();
         if self.newest.is_none_or(|newest| packet.sequence.after(newest) > 0) {
             self.newest = Some(packet.sequence);
         }
@@ -258,15 +293,15 @@ impl JitterBuffer {
     /// The delay the buffer aims at.
     #[must_use]
     pub fn target(&self) -> Duration {
-        duration(self.target_ticks(), self.config.clock)
+        duration(self.target, self.clock)
     }
 
     /// The delay it has at `now`, against the earliest arrivals; `None` while nothing plays.
     #[must_use]
     pub fn delay(&self, now: Moment) -> Option<Duration> {
         let Playing::At { next, waited: 0 } = self.playing else { return None };
-        let delay = self.estimate.delay(ticks(now, self.config.clock), next)?;
-        Some(duration(delay.max(0).cast_unsigned(), self.config.clock))
+        let delay = self.estimate.delay(ticks(now, self.clock), next)?;
+        Some(duration(delay.max(0).cast_unsigned(), self.clock))
     }
 
     /// Whether fewer packets wait than the target wants: time to look for more.
@@ -274,7 +309,7 @@ impl JitterBuffer {
     pub fn is_low(&self) -> bool {
         let (Some(first), Some(last)) = (self.store.first(), self.store.last()) else { return true };
         let span = last.timestamp.after(first.timestamp).max(0).cast_unsigned();
-        span < self.target_ticks()
+        span < self.target
     }
 
     /// Totals so far.
@@ -288,7 +323,7 @@ impl JitterBuffer {
             let Some(last) = self.store.last() else { return false };
             return self.is_jump(packet.timestamp.after(last.timestamp));
         };
-        if waited > self.in_ticks(PAUSE) {
+        if waited > self.limits.pause {
             return true;
         }
         // A packet from long ago is late, not a jump.
@@ -297,7 +332,7 @@ impl JitterBuffer {
     }
 
     fn is_jump(&self, ticks: i32) -> bool {
-        ticks.unsigned_abs() > self.in_ticks(JUMP)
+        ticks.unsigned_abs() > self.limits.jump
     }
 
     /// Stores a packet, making room by letting the oldest go.
@@ -323,8 +358,8 @@ impl JitterBuffer {
     fn prime(&mut self, now: Moment, frame: u32, loudness: Loudness, payload: &mut [u8]) -> Next {
         let Some(first) = self.store.first() else { return Next::Empty };
         let next = first.timestamp;
-        let delay = self.estimate.delay(ticks(now, self.config.clock), next);
-        if delay.is_some_and(|delay| delay < self.target_ticks().cast_signed()) {
+        let delay = self.estimate.delay(ticks(now, self.clock), next);
+        if delay.is_some_and(|delay| delay < self.target.cast_signed()) {
             return Next::Empty;
         }
         self.playing = Playing::At { next, waited: 0 };
@@ -346,14 +381,13 @@ impl JitterBuffer {
     /// Whether to move towards the target before a packet of `length` ticks plays.
     fn correction(&self, now: Moment, length: u32, loudness: Loudness) -> Correction {
         let Playing::At { next, .. } = self.playing else { return Correction::None };
-        let Some(delay) = self.estimate.delay(ticks(now, self.config.clock), next) else {
+        let Some(delay) = self.estimate.delay(ticks(now, self.clock), next) else {
             return Correction::None;
         };
-        let (target, length) =
-            (self.target_ticks().cast_signed(), length.min(self.config.clock).cast_signed());
+        let (target, length) = (self.target.cast_signed(), length.min(self.clock).cast_signed());
         let excess = delay.saturating_sub(target);
         let is_droppable = self.store.len() > 1;
-        if is_droppable && delay.saturating_sub(length) >= self.in_ticks(self.config.max).cast_signed() {
+        if is_droppable && delay.saturating_sub(length) >= self.limits.max.cast_signed() {
             return Correction::Drop;
         }
         if loudness == Loudness::Audible || now.since(self.corrected) < CALM {
@@ -367,17 +401,11 @@ impl JitterBuffer {
         }
     }
 
-    fn target_ticks(&self) -> u32 {
-        let (min, max) = (self.in_ticks(self.config.min), self.in_ticks(self.config.max));
-        let target = self.estimate.target().unwrap_or(0);
+    fn aim(&mut self) {
+        let Limits { initial, min, max, .. } = self.limits;
         // Until the network is known a little, the initial delay is the least.
-        let least = if self.estimate.is_young() { min.max(self.in_ticks(self.config.initial)) } else { min };
-        target.max(least).min(max.max(min))
-    }
-
-    fn in_ticks(&self, duration: Duration) -> u32 {
-        let ticks = duration.as_millis().saturating_mul(u128::from(self.config.clock)) / 1_000;
-        u32::try_from(ticks).unwrap_or(u32::MAX).min(u32::MAX >> 2)
+        let least = if self.estimate.is_young() { initial } else { min };
+        self.target = self.estimate.target().unwrap_or(0).clamp(least, max);
     }
 }
 

@@ -152,7 +152,8 @@ impl Heard {
 /// Sends keys one after another, a packet at each interval.
 #[derive(Clone, Debug)]
 pub struct EventSender {
-    queue: [(u8, u16); QUEUE],
+    /// Apart, since it is empty almost always.
+    queue: Box<[(u8, u16)]>,
     first: usize,
     waiting: usize,
     now: Option<Sending>,
@@ -189,8 +190,8 @@ impl EventSender {
 
     /// Sends nothing yet; `clock` is the ticks a second of the speech beside it (RFC 4733 section 2.1).
     #[must_use]
-    pub const fn new(clock: u32) -> Self {
-        Self { queue: [(0, 0); QUEUE], first: 0, waiting: 0, now: None, gap: 0, clock }
+    pub fn new(clock: u32) -> Self {
+        Self { queue: vec![(0, 0); QUEUE].into(), first: 0, waiting: 0, now: None, gap: 0, clock }
     }
 
     /// Adds a key to be down for `duration`, brought into [`Self::SHORTEST`]..=[`Self::LONGEST`].
