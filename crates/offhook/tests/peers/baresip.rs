@@ -67,8 +67,10 @@ impl Baresip {
         let account = format!("{};answermode={mode};audio_codecs={}\n", setup.account, setup.codecs);
         std::fs::write(folder.join("accounts"), account).unwrap();
         std::fs::write(folder.join("contacts"), "").unwrap();
-        let running =
-            Running::start("baresip", Command::new("baresip").arg("-f").arg(&folder).args(["-n", "127.0.0.1"]));
+        let running = Running::start(
+            "baresip",
+            Command::new("baresip").arg("-f").arg(&folder).args(["-n", "127.0.0.1"]),
+        );
         running.wait_for("baresip is ready");
         let control = TcpStream::connect((Ipv4Addr::LOCALHOST, control_port)).unwrap();
         let (sender, messages) = mpsc::channel();
@@ -81,6 +83,11 @@ impl Baresip {
     pub fn address(&self, transport: &str) -> String {
         let port = if transport == "tls" { self.port + 1 } else { self.port };
         format!("sip:peer@127.0.0.1:{port};transport={transport}")
+    }
+
+    /// Waits until it prints a line with this text.
+    pub fn wait_for(&self, text: &str) {
+        self.running.wait_for(text);
     }
 
     /// Gives a command; the response is waited for with the events.
@@ -114,8 +121,7 @@ impl Baresip {
 
     fn recording(&self, ending: &str) -> PathBuf {
         let files = std::fs::read_dir(&self.folder).unwrap().flatten().map(|entry| entry.path());
-        let mut found: Vec<PathBuf> =
-            files.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+        let mut found: Vec<PathBuf> = files.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
         found.sort();
         found.pop().unwrap_or_else(|| panic!("baresip wrote no *{ending}"))
     }

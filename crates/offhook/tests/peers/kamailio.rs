@@ -87,6 +87,7 @@ request_route {{
     if (!save("location")) sl_reply_error();
     exit;
   }}
+  if ($rU == "declines") {{ sl_send_reply("603", "Decline"); exit; }}
   if (is_method("INVITE|SUBSCRIBE")) record_route();
   if (!lookup("location")) {{ sl_send_reply("404", "Nobody registered"); exit; }}
   t_relay();

@@ -2,10 +2,11 @@
 //! Real telephone programs as peers of tests. Each runs on the loopback interface, in a folder of its
 //! own, and ends with the test.
 
-#![expect(dead_code, reason = "each test program uses a part of the peers")]
+#![expect(dead_code, unreachable_pub, reason = "each test program uses a part of the peers")]
 
 pub mod baresip;
 pub mod kamailio;
+pub mod ours;
 pub mod sipp;
 
 use std::io::{BufRead, BufReader, Read};
@@ -31,11 +32,13 @@ pub fn have(program: &str) -> bool {
     if !found {
         // Straight to the terminal: the test runner keeps what passing tests print.
         use std::io::Write as _;
-        let mut terminal: Box<dyn std::io::Write> = match std::fs::File::options().write(true).open("/dev/tty") {
-            Ok(file) => Box::new(file),
-            Err(_) => Box::new(std::io::stderr()),
-        };
-        let _ = writeln!(terminal, "NOT TESTED: {program} is not installed, a test that needs it did nothing");
+        let mut terminal: Box<dyn std::io::Write> =
+            match std::fs::File::options().write(true).open("/dev/tty") {
+                Ok(file) => Box::new(file),
+                Err(_) => Box::new(std::io::stderr()),
+            };
+        let _ =
+            writeln!(terminal, "NOT TESTED: {program} is not installed, a test that needs it did nothing");
     }
     found
 }
@@ -44,7 +47,8 @@ pub fn have(program: &str) -> bool {
 pub fn folder(name: &str) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{count}", std::process::id()));
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{count}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }

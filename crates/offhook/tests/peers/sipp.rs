@@ -4,6 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+
+use offhook::SampleRate;
+use offhook_media::level::Level;
+use offhook_media::signal;
+use offhook_media::tone::Frequency;
 
 use super::{Running, folder, free_port, have};
 
@@ -25,14 +31,17 @@ impl Counted {
     }
 
     fn number(&self, column: &str) -> u64 {
-        self.0.get(column).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no {column} in {self:?}"))
+        self.0
+            .get(column)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("no {column} in {self:?}"))
     }
 }
 
 /// A run of SIPp against one target.
-pub struct Run<'a> {
-    pub target: &'a str,
-    pub user: &'a str,
+pub struct Run {
+    pub target: String,
+    pub user: &'static str,
     pub calls: u32,
     pub per_second: u32,
     /// Calls that may live at once.
@@ -40,25 +49,27 @@ pub struct Run<'a> {
     /// How long each call stands, in milliseconds.
     pub hold: u32,
     /// A scenario file, or the built-in caller without media.
-    pub scenario: Option<&'a Path>,
-    pub arguments: &'a [&'a str],
+    pub scenario: Option<PathBuf>,
+    pub arguments: Vec<&'static str>,
 }
 
-impl Run<'_> {
+impl Run {
     /// Runs to its end; `None` when SIPp is not installed.
     pub fn run(&self) -> Option<Counted> {
         if !have("sipp") {
             return None;
         }
         let folder = folder("sipp");
+        // A second of 440 Hz for scenarios with sound.
+        std::fs::write(folder.join("tone.ul"), tone()).unwrap();
         let statistics = folder.join("statistics.csv");
         let mut command = Command::new("sipp");
-        command.current_dir(&folder).arg(self.target).args(["-i", "127.0.0.1", "-mi", "127.0.0.1"]);
+        command.current_dir(&folder).arg(&self.target).args(["-i", "127.0.0.1", "-mi", "127.0.0.1"]);
         command.args(["-s", self.user, "-m", &self.calls.to_string(), "-r", &self.per_second.to_string()]);
         command.args(["-l", &self.limit.to_string(), "-d", &self.hold.to_string()]);
         command.args(["-timeout", "240", "-nostdin", "-trace_stat", "-fd", "1", "-trace_err", "-stf"]);
-        command.arg(&statistics).args(["-p", &free_port(1).to_string()]).args(self.arguments);
-        match self.scenario {
+        command.arg(&statistics).args(["-p", &free_port(1).to_string()]).args(&self.arguments);
+        match &self.scenario {
             Some(path) => command.arg("-sf").arg(path),
             None => command.args(["-sn", "uac"]),
         };
@@ -67,8 +78,25 @@ impl Run<'_> {
     }
 }
 
-fn counted(path: &PathBuf) -> Counted {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("SIPp wrote no statistics: {error}"));
+/// A second of 440 Hz in G.711 mu-law.
+fn tone() -> Vec<u8> {
+    let (rate, hertz) = (SampleRate::HZ_8000, Frequency::from_hertz(440.0));
+    let samples = signal::tone(rate, hertz, Level::from_dbov(-12.0), Duration::from_secs(1));
+    samples.iter().map(|&sample| mulaw(sample)).collect()
+}
+
+/// One sample in G.711 mu-law.
+fn mulaw(sample: i16) -> u8 {
+    let sign = if sample < 0 { 0x80 } else { 0 };
+    let magnitude = sample.unsigned_abs().min(32_635) + 132;
+    let exponent = 15 - magnitude.leading_zeros() as u16 - 7;
+    let mantissa = (magnitude >> (exponent + 3)) & 0x0f;
+    !(sign | (exponent << 4) as u8 | mantissa as u8)
+}
+
+fn counted(path: &Path) -> Counted {
+    let text =
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("SIPp wrote no statistics: {error}"));
     let mut lines = text.lines();
     let names = lines.next().unwrap_or_default().split(';');
     let values = lines.last().unwrap_or_default().split(';');
