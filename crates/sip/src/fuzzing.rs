@@ -58,3 +58,5 @@ fn ask(message: &Message) {
     }
     let _ = message.to_bytes();
 }
+
+pub use crate::agent::fuzz::operations;

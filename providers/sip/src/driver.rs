@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use offhook_sipcore::agent::{Flow, FlowId, Transport};
-use offhook_sipcore::bytes::{Bytes, BytesMut};
+use offhook_sipcore::bytes::Bytes;
 use offhook_sipcore::message::{Limits, Message, ParseError};
 use offhook_spi::{
     Machine, Manifest, Moment, ProviderError, SDP_SCHEMA, SchemaId, Tsp, TspLink, VersionRange,
@@ -250,7 +250,7 @@ impl Tsp for SipTsp {
             to_answers,
             start: Instant::now(),
             limits: Limits::default(),
-            buffer: BytesMut::new(),
+            buffer: vec![0; DATAGRAM],
             leaving: false,
         };
         running.serve(from_streams, answers).await;
@@ -270,7 +270,7 @@ struct Running {
     to_answers: mpsc::Sender<NameAnswer>,
     start: Instant,
     limits: Limits,
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     leaving: bool,
 }
 
@@ -334,10 +334,10 @@ impl Running {
         };
         let now = self.now();
         for _ in 0..BATCH {
-            self.buffer.reserve(DATAGRAM);
-            match udp.try_recv_buf_from(&mut self.buffer) {
-                Ok((_, remote)) => {
-                    let datagram = self.buffer.split().freeze();
+            match udp.try_recv_from(&mut self.buffer) {
+                Ok((len, remote)) => {
+                    // Messages keep parts of it for as long as calls stand: no longer than it need be.
+                    let datagram = Bytes::copy_from_slice(self.buffer.get(..len).unwrap_or_default());
                     self.datagram(now, socket, &datagram, remote);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,

@@ -9,25 +9,27 @@ mod incoming;
 mod media;
 mod outgoing;
 mod registering;
+mod ways;
+mod within;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use offhook_sipcore::agent::{
     Agent, Command, Config, DialogId, Event, Flow, FlowId, Input as AgentInput, InviteId, Limits, Output,
-    RequestId as SipRequestId, ResponsePort, ServerRequestId, Transport,
+    RequestId as SipRequestId, ResponsePort, Transport,
 };
 use offhook_sipcore::bytes::Bytes;
-use offhook_sipcore::message::{Headers, Message, Method, NameAddr, Request, Status, Tokens, Uri, name};
+use offhook_sipcore::message::{Headers, Message, NameAddr, Tokens, Uri};
 use offhook_spi::{
-    CallKey, CallOp, CallState, Cause, Digit, DigitMode, LineKey, Machine, Moment, Refusal, RefusalKind,
-    Reply, RequestId, StateKind, TspCommand, TspEvent,
+    CallKey, CallOp, CallState, Cause, LineKey, Machine, Moment, Refusal, RefusalKind, Reply, RequestId,
+    StateKind, TspCommand, TspEvent,
 };
 
 use crate::call::{Call, Phase};
 use crate::config::{ConfigError, SipConfig};
 use crate::line::Lines;
-use crate::location::{Answer, Lookup, Question, Step, Target};
+use crate::location::{Answer, Lookup, Question, Target};
 
 /// A socket that is open.
 #[derive(Clone, Copy, Debug)]
@@ -393,180 +395,6 @@ impl SipMachine {
         if let Some(serial) = self.by_invite.get(&id).copied() {
             act(self, serial);
         }
-    }
-
-    /// Requests outside and inside calls that are ours to answer.
-    fn asked(&mut self, now: Moment, id: ServerRequestId, invite: Option<InviteId>, request: &Request) {
-        let mut headers = Headers::new();
-        let status = if request.method == Method::OPTIONS {
-            headers.push(name::ACCEPT, "application/sdp");
-            Status::OK
-        } else if request.method == Method::INFO {
-            self.info(invite, request)
-        } else {
-            Status::NOT_IMPLEMENTED
-        };
-        self.agent(now, Command::RespondTo { id, status, headers, body: None });
-    }
-
-    /// INFO may carry digits (`application/dtmf-relay`, `application/dtmf`).
-    fn info(&mut self, invite: Option<InviteId>, request: &Request) -> Status {
-        let Some(call) = invite.and_then(|id| self.by_invite.get(&id)).and_then(|n| self.calls.get(n)) else {
-            return Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
-        };
-        let kind = request.headers.get(name::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
-        let text = String::from_utf8_lossy(&request.body);
-        let signal = if kind.starts_with("application/dtmf-relay") {
-            let line = text.lines().find_map(|line| line.trim().strip_prefix("Signal"));
-            line.and_then(|rest| rest.trim_start().strip_prefix('=')).map(|rest| rest.trim().to_owned())
-        } else if kind.starts_with("application/dtmf") {
-            Some(text.trim().to_owned())
-        } else if request.body.is_empty() {
-            return Status::OK;
-        } else {
-            return Status::UNSUPPORTED_MEDIA_TYPE;
-        };
-        let digit = signal.and_then(|text| text.chars().next()).and_then(Digit::new);
-        match digit {
-            Some(digit) => {
-                let event = TspEvent::Digit { call: call.key, digit, mode: DigitMode::Signalling };
-                self.tell(event);
-                Status::OK
-            }
-            None => Status::BAD_REQUEST,
-        }
-    }
-
-    /// Credentials for a challenged request of a call, from its line.
-    fn challenged(
-        &mut self,
-        now: Moment,
-        id: InviteId,
-        method: &Method,
-        uri: &Uri,
-        response: &offhook_sipcore::message::Response,
-    ) {
-        let serial = self.by_invite.get(&id).copied();
-        let line = serial.and_then(|n| self.calls.get(&n)).map(|call| call.line);
-        let line = line.or_else(|| self.closing.get(&id).copied());
-        let mut request = Request::new(method.clone(), uri.clone());
-        let mended = line.and_then(|key| self.lines.get_mut(key)).is_some_and(|line| {
-            // What the call was challenged with before stands in the digest client: a second challenge for
-            // the same nonce means that the password is wrong.
-            line.digest.authorize(&mut request, &mut self.tokens);
-            let mended = line.digest.handle_challenge(&request, response).is_ok();
-            if mended {
-                line.digest.authorize(&mut request, &mut self.tokens);
-            } else {
-                line.digest.forget();
-            }
-            mended
-        });
-        if mended {
-            let headers = request.headers;
-            return self.agent(now, Command::Retry { id, method: method.clone(), headers, flow: None });
-        }
-        self.agent(now, Command::Cancel { id, headers: Headers::new() });
-        if let Some(serial) = serial
-            && *method == Method::INVITE
-        {
-            self.over(serial, Cause::NotAuthorized);
-        }
-    }
-
-    /// Where a request in a dialog goes that no known flow leads to.
-    fn locate_dialog(&mut self, now: Moment, id: InviteId, dialog: DialogId, uri: &Uri, before: Flow) {
-        let (lookup, step) = Lookup::start(uri, &self.transports());
-        let whom = LookupId::Dialog(id, dialog);
-        self.lookups.insert(whom, (lookup, Some(before)));
-        self.looked_up(now, whom, step);
-    }
-
-    fn looked_up(&mut self, now: Moment, whom: LookupId, step: Step) {
-        let targets = match step {
-            Step::Ask(question) => return self.out.push_back(ToDo::Ask { lookup: whom, question }),
-            Step::Found(targets) => targets,
-        };
-        let before = self.lookups.remove(&whom).and_then(|(_, before)| before);
-        match whom {
-            LookupId::Call(serial) => self.located(now, serial, targets),
-            LookupId::Line(key) => self.registrar_located(now, key, &targets),
-            LookupId::Dialog(id, dialog) => {
-                let flow = targets.first().and_then(|target| self.flow(*target)).or(before);
-                self.agent(now, Command::Located { id, dialog, flow });
-            }
-        }
-    }
-
-    fn name_answer(&mut self, now: Moment, whom: LookupId, answer: &Answer) {
-        let Some((lookup, _)) = self.lookups.get_mut(&whom) else { return };
-        let step = lookup.answer(answer, &mut self.tokens);
-        self.looked_up(now, whom, step);
-    }
-
-    /// Transports that we have, UDP first.
-    fn transports(&self) -> Vec<Transport> {
-        let mut all: Vec<Transport> = Vec::new();
-        for wanted in [Transport::Udp, Transport::Tcp, Transport::Tls] {
-            if self.sockets.iter().any(|socket| socket.transport == wanted) {
-                all.push(wanted);
-            }
-        }
-        // A client needs no listening socket for a stream.
-        for stream in [Transport::Tcp, Transport::Tls] {
-            if !all.contains(&stream) {
-                all.push(stream);
-            }
-        }
-        all
-    }
-
-    /// The way to a target: our socket of its family, or a connection to it.
-    fn flow(&mut self, target: Target) -> Option<Flow> {
-        let Target { transport, address } = target;
-        let family = |socket: &&Socket| socket.local.is_ipv4() == address.is_ipv4();
-        let own = self.sockets.iter().filter(family).find(|socket| socket.transport == transport).copied();
-        if transport == Transport::Udp {
-            let socket = own?;
-            return Some(Flow { id: socket.id, transport, local: socket.local, remote: address });
-        }
-        let other = self.sockets.iter().find(family).copied();
-        let local = own.or(other).map_or_else(
-            || SocketAddr::new(IpAddr::from([127, 0, 0, 1]), transport.port()),
-            |socket| socket.local,
-        );
-        let id = match self.streams.get(&(transport, address)) {
-            Some(id) => *id,
-            None => {
-                self.stream_serial += 2;
-                let id = FlowId(self.stream_serial);
-                self.streams.insert((transport, address), id);
-                id
-            }
-        };
-        Some(Flow { id, transport, local, remote: address })
-    }
-
-    /// Our own `Contact` for messages on a flow.
-    fn contact(&self, user: &str, flow: &Flow, public: Option<SocketAddr>) -> Uri {
-        let address = match public {
-            Some(public) if flow.transport == Transport::Udp => public,
-            _ => flow.local,
-        };
-        let uri = Uri::sip(Some(user), &host_of(address.ip()), Some(address.port()));
-        match flow.transport {
-            Transport::Udp => uri,
-            Transport::Tls => uri.with_param("transport", Some("tls")),
-            _ => uri.with_param("transport", Some("tcp")),
-        }
-    }
-
-    fn own_host(&self) -> String {
-        let first = self.sockets.first().map(|socket| socket.local);
-        first.map_or_else(
-            || "localhost".to_owned(),
-            |local| format!("{}:{}", host_of(local.ip()), local.port()),
-        )
     }
 
     fn set_alarm(&mut self, at: Moment, alarm: Alarm) {

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Requests that are neither calls nor registrations, and credentials for our own.
+
+use offhook_sipcore::agent::{Command, InviteId, ServerRequestId};
+use offhook_sipcore::message::{Headers, Method, Request, Response, Status, Uri, name};
+use offhook_spi::{Cause, Digit, DigitMode, Moment, TspEvent};
+
+use super::SipMachine;
+
+impl SipMachine {
+    /// Requests outside and inside calls that are ours to answer.
+    pub(super) fn asked(
+        &mut self,
+        now: Moment,
+        id: ServerRequestId,
+        invite: Option<InviteId>,
+        request: &Request,
+    ) {
+        let mut headers = Headers::new();
+        let status = if request.method == Method::OPTIONS {
+            headers.push(name::ACCEPT, "application/sdp");
+            Status::OK
+        } else if request.method == Method::INFO {
+            self.info(invite, request)
+        } else {
+            Status::NOT_IMPLEMENTED
+        };
+        self.agent(now, Command::RespondTo { id, status, headers, body: None });
+    }
+
+    /// INFO may carry digits (`application/dtmf-relay`, `application/dtmf`).
+    pub(super) fn info(&mut self, invite: Option<InviteId>, request: &Request) -> Status {
+        let Some(call) = invite.and_then(|id| self.by_invite.get(&id)).and_then(|n| self.calls.get(n)) else {
+            return Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+        };
+        let kind = request.headers.get(name::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        let text = String::from_utf8_lossy(&request.body);
+        let signal = if kind.starts_with("application/dtmf-relay") {
+            let line = text.lines().find_map(|line| line.trim().strip_prefix("Signal"));
+            line.and_then(|rest| rest.trim_start().strip_prefix('=')).map(|rest| rest.trim().to_owned())
+        } else if kind.starts_with("application/dtmf") {
+            Some(text.trim().to_owned())
+        } else if request.body.is_empty() {
+            return Status::OK;
+        } else {
+            return Status::UNSUPPORTED_MEDIA_TYPE;
+        };
+        let digit = signal.and_then(|text| text.chars().next()).and_then(Digit::new);
+        match digit {
+            Some(digit) => {
+                let event = TspEvent::Digit { call: call.key, digit, mode: DigitMode::Signalling };
+                self.tell(event);
+                Status::OK
+            }
+            None => Status::BAD_REQUEST,
+        }
+    }
+
+    /// Credentials for a challenged request of a call, from its line.
+    pub(super) fn challenged(
+        &mut self,
+        now: Moment,
+        id: InviteId,
+        method: &Method,
+        uri: &Uri,
+        response: &Response,
+    ) {
+        let serial = self.by_invite.get(&id).copied();
+        let line = serial.and_then(|n| self.calls.get(&n)).map(|call| call.line);
+        let line = line.or_else(|| self.closing.get(&id).copied());
+        let mut request = Request::new(method.clone(), uri.clone());
+        let mended = line.and_then(|key| self.lines.get_mut(key)).is_some_and(|line| {
+            // What the call was challenged with before stands in the digest client: a second challenge for
+            // the same nonce means that the password is wrong.
+            line.digest.authorize(&mut request, &mut self.tokens);
+            let mended = line.digest.handle_challenge(&request, response).is_ok();
+            if mended {
+                line.digest.authorize(&mut request, &mut self.tokens);
+            } else {
+                line.digest.forget();
+            }
+            mended
+        });
+        if mended {
+            let headers = request.headers;
+            return self.agent(now, Command::Retry { id, method: method.clone(), headers, flow: None });
+        }
+        self.agent(now, Command::Cancel { id, headers: Headers::new() });
+        if let Some(serial) = serial
+            && *method == Method::INVITE
+        {
+            self.over(serial, Cause::NotAuthorized);
+        }
+    }
+}
