@@ -50,7 +50,6 @@ async fn hold_and_press_keys(call: &Call, peer: &mut Baresip) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fails, being looked into"]
 async fn real_kamailio_registers_us_and_carries_calls_both_ways() {
     let Some(kamailio) = Kamailio::start() else { return };
     let Some(mut peer) = telephone(&kamailio) else { return };

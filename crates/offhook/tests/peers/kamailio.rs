@@ -46,7 +46,6 @@ auto_aliases=no
 listen=udp:127.0.0.1:{port}
 listen=tcp:127.0.0.1:{port}
 alias="127.0.0.1:{port}"
-alias="127.0.0.1"
 dns=no
 rev_dns=no
 disable_core_dump=yes
