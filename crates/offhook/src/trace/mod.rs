@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 use offhook_core::{Config, Input, Output};
 use offhook_spi::Moment;
 
-pub(crate) use live::Observer;
 pub use live::Arrows;
+pub(crate) use live::Observer;
 pub use offhook_core::ladder::{Arrow, Column, heads, line};
 pub use read::{Difference, Replayed, TraceError, ladder, replay};
 pub(crate) use write::TraceWriter;
