@@ -120,7 +120,7 @@ pub use offhook_rtp::{AppAudio, FromCall, RtpConfig, ToCall};
 #[cfg(feature = "sim")]
 pub use offhook_sim::{ExchangeConfig, Script, SimCaller, Step};
 #[cfg(feature = "sip")]
-pub use offhook_sip::{BoundAddresses, LineConfig, SipConfig};
+pub use offhook_sip::{BoundAddresses, LineConfig, LineKind, LineMedia, SipConfig, TlsConfig};
 /// The contract of providers, and the words that it shares with applications.
 pub use offhook_spi as spi;
 pub use offhook_spi::{

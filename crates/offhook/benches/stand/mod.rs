@@ -22,7 +22,7 @@ const USER: &str = "bench";
 
 /// What an answerer does with the media of its calls.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Media {
+pub(crate) enum Media {
     /// Call control only.
     None,
     /// The RTP provider opens a session and sends silence.
@@ -34,23 +34,23 @@ pub enum Media {
 impl Media {
     const ALL: [(Self, &str); 3] = [(Self::None, "none"), (Self::Open, "open"), (Self::Echo, "echo")];
 
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         Self::ALL.iter().find(|(media, _)| *media == self).map_or("", |(_, word)| word)
     }
 }
 
 /// Whether there is something to measure: `cargo test` runs benches too, without this argument.
-pub fn asked() -> bool {
+pub(crate) fn asked() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }
 
 /// The number after an argument of that name.
-pub fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::args().skip_while(|argument| argument != name).nth(1)?.parse().ok()
 }
 
 /// Becomes the answerer, where this process was started as one.
-pub fn answering() -> bool {
+pub(crate) fn answering() -> bool {
     let mut arguments = std::env::args().skip(1);
     if arguments.next().as_deref() != Some(ANSWER) {
         return false;
@@ -75,7 +75,7 @@ async fn serve(media: Media) -> Result<(), Error> {
     }
     let phone = builder.start().await?;
     let line = phone.app(USER).await?.line(USER).await?;
-    line.open(if media == Media::None { Interest::OWN } else { Interest::OWN_AUDIO }).await?;
+    line.open(Interest::OWN_AUDIO).await?;
     say(&phone.sip_uri(USER)?);
 
     let live = Arc::new(AtomicU64::new(0));
@@ -107,7 +107,7 @@ fn report(live: &AtomicU64) {
 }
 
 /// An answerer of ours in a process of its own.
-pub struct Answerer {
+pub(crate) struct Answerer {
     child: Child,
     input: ChildStdin,
     lines: BufReader<ChildStdout>,
@@ -115,12 +115,12 @@ pub struct Answerer {
 }
 
 impl Answerer {
-    pub fn start(media: Media) -> Self {
+    pub(crate) fn start(media: Media) -> Self {
         Self::start_with(&[ANSWER, media.word()])
     }
 
     /// This program again, with other arguments; its first line says where it is called.
-    pub fn start_with(arguments: &[&str]) -> Self {
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let program = std::env::current_exe().expect("this program has a file");
         let mut child = Command::new(program)
             .args(arguments)
@@ -137,12 +137,12 @@ impl Answerer {
         Self { child, input, lines, target }
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// How many calls live in it.
-    pub fn live(&mut self) -> u64 {
+    pub(crate) fn live(&mut self) -> u64 {
         self.input.write_all(b"\n").expect("the answerer reads");
         let mut line = String::new();
         self.lines.read_line(&mut line).expect("the answerer answers");
@@ -158,7 +158,7 @@ impl Drop for Answerer {
 }
 
 /// A crowd of callers.
-pub struct Callers {
+pub(crate) struct Callers {
     pub target: String,
     pub calls: u64,
     pub per_second: u64,
@@ -170,13 +170,13 @@ pub struct Callers {
 }
 
 impl Callers {
-    pub fn new(target: &str, calls: u64, per_second: u64) -> Self {
+    pub(crate) fn new(target: &str, calls: u64, per_second: u64) -> Self {
         let target = target.to_owned();
         Self { target, calls, per_second, limit: 4_000, hold: Duration::ZERO, sending: false }
     }
 
     /// Starts to call.
-    pub fn start(&self) -> Calling {
+    pub(crate) fn start(&self) -> Calling {
         let folder = folder("callers");
         let statistics = folder.join("statistics.csv");
         let mut command = sipp(&folder);
@@ -196,19 +196,19 @@ impl Callers {
 }
 
 /// Callers at work.
-pub struct Calling {
+pub(crate) struct Calling {
     child: Child,
     statistics: PathBuf,
     folder: PathBuf,
 }
 
 impl Calling {
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until the last call is over.
-    pub fn finish(mut self) -> Counted {
+    pub(crate) fn finish(mut self) -> Counted {
         self.child.wait().expect("SIPp ends");
         let text = fs::read_to_string(&self.statistics).expect("SIPp writes statistics");
         let mut lines = text.lines();
@@ -227,18 +227,18 @@ impl Drop for Calling {
 }
 
 /// What SIPp counted.
-pub struct Counted(BTreeMap<String, String>);
+pub(crate) struct Counted(BTreeMap<String, String>);
 
 impl Counted {
-    pub fn successful(&self) -> u64 {
+    pub(crate) fn successful(&self) -> u64 {
         self.column("SuccessfulCall(C)")
     }
 
-    pub fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> u64 {
         self.column("FailedCall(C)")
     }
 
-    pub fn retransmitted(&self) -> u64 {
+    pub(crate) fn retransmitted(&self) -> u64 {
         self.column("Retransmissions(C)")
     }
 
@@ -248,14 +248,14 @@ impl Counted {
 }
 
 /// SIPp's own answerer.
-pub struct Floor {
+pub(crate) struct Floor {
     child: Child,
     folder: PathBuf,
     pub target: String,
 }
 
 impl Floor {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = folder("floor");
         let port = free_port();
         let mut command = Command::new("sipp");
@@ -267,7 +267,7 @@ impl Floor {
         Self { child, folder, target: format!("127.0.0.1:{port}") }
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }
@@ -292,7 +292,7 @@ fn quiet(command: &mut Command) -> &mut Command {
 }
 
 /// Whether there are callers at all; says so when not.
-pub fn sipp_is_there() -> bool {
+pub(crate) fn sipp_is_there() -> bool {
     let found = Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
         say("NOT MEASURED: sipp is not installed");
@@ -330,7 +330,7 @@ fn u_law(sample: i32) -> u8 {
 }
 
 /// Time that a process spent on processors, user and system, all threads.
-pub fn cpu(id: u32) -> Duration {
+pub(crate) fn cpu(id: u32) -> Duration {
     let mut nanos = 0;
     for task in fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
         let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
@@ -340,19 +340,19 @@ pub fn cpu(id: u32) -> Duration {
 }
 
 /// Resident memory of a process in KiB.
-pub fn resident(id: u32) -> u64 {
+pub(crate) fn resident(id: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
     line.trim().split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// How busy the machine is, as it says.
-pub fn load() -> String {
+pub(crate) fn load() -> String {
     fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// Waits until something is so; false when it is not within the time.
-pub fn within(time: Duration, mut so: impl FnMut() -> bool) -> bool {
+pub(crate) fn within(time: Duration, mut so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + time;
     while Instant::now() < end {
         if so() {
@@ -363,7 +363,7 @@ pub fn within(time: Duration, mut so: impl FnMut() -> bool) -> bool {
     false
 }
 
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout();
     writeln!(out, "{line}").ok();
     out.flush().ok();
