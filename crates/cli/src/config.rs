@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The configuration file: which providers there are, which lines they have, how these are treated.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use offhook::{
+    Builder, ExchangeConfig, Incoming, LinePolicy, Offhook, Opening, RtpConfig, SipConfig, Unowned,
+};
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// What the file says; a section that is not there is as without a file.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The SIP provider and its lines.
+    sip: SipConfig,
+    /// The RTP provider.
+    rtp: RtpConfig,
+    /// The simulated exchange.
+    sim: Sim,
+    /// How lines treat calls that no application decides about.
+    policy: Policies,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Sim {
+    enabled: bool,
+    lines: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Policies {
+    usual: Policy,
+    /// By provider, then by name of the line.
+    line: BTreeMap<String, BTreeMap<String, Policy>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Policy {
+    incoming: Incoming,
+    opening: Opening,
+    unowned: Unowned,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sip: SipConfig::direct("offhook"),
+            rtp: RtpConfig::default(),
+            sim: Sim::default(),
+            policy: Policies::default(),
+        }
+    }
+}
+
+impl Default for Sim {
+    fn default() -> Self {
+        Self { enabled: true, lines: vec!["sim".to_owned()] }
+    }
+}
+
+impl Config {
+    /// Reads the file that was named, else `offhook.toml` of this folder, else takes what works anywhere.
+    pub(crate) fn load(named: Option<&Path>) -> Result<Self, Failure> {
+        let path = match named {
+            Some(path) => path,
+            None if Path::new(USUAL).exists() => Path::new(USUAL),
+            None => return Ok(Self::default()),
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let advice = "name a file that can be read with --config, or leave it out";
+            Failure::usage(format!("cannot read the configuration {}: {error}; {advice}", path.display()))
+        })?;
+        Self::parse(&text).map_err(|detail| {
+            let advice = "docs/offhook.toml shows every key";
+            Failure::usage(format!("the configuration {}: {detail}; {advice}", path.display()))
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        config.rtp.check().map_err(|detail| format!("[rtp]: {detail}"))?;
+        if let Some(provider) = config.policy.line.keys().find(|name| !PROVIDERS.contains(&name.as_str())) {
+            let known = PROVIDERS.join(", ");
+            return Err(format!(
+                "[policy.line.{provider}]: no provider has that name, expected one of {known}"
+            ));
+        }
+        Ok(config)
+    }
+
+    /// Sets a server up with all of it.
+    pub(crate) fn builder(self, trace: Option<&Path>) -> Builder {
+        let mut builder =
+            Offhook::builder().sip(self.sip).rtp(self.rtp).policy(self.policy.into_switch_config());
+        if self.sim.enabled {
+            builder = builder.sim(ExchangeConfig { lines: self.sim.lines, ..ExchangeConfig::default() });
+        }
+        match trace {
+            Some(path) => builder.trace(path),
+            None => builder,
+        }
+    }
+}
+
+impl Policies {
+    fn into_switch_config(self) -> offhook::Config {
+        let mut config = offhook::Config { usual: self.usual.into(), ..offhook::Config::default() };
+        for (provider, lines) in self.line {
+            for (line, policy) in lines {
+                config = config.with_line(&provider, &line, policy.into());
+            }
+        }
+        config
+    }
+}
+
+impl From<Policy> for LinePolicy {
+    fn from(policy: Policy) -> Self {
+        let Policy { incoming, opening, unowned } = policy;
+        Self { incoming, opening, unowned }
+    }
+}
+
+/// The file that is read when none is named.
+const USUAL: &str = "offhook.toml";
+/// Providers that lines may belong to.
+const PROVIDERS: [&str; 2] = ["sim", "sip"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_file_there_is_a_sip_line_and_an_exchange() {
+        let config = Config::parse("").unwrap();
+        assert_eq!(config.sip.lines.len(), 1);
+        assert_eq!(config.sip.lines[0].name, "offhook");
+        assert!(config.sip.listen.iter().all(|socket| socket.address.ip().is_loopback()));
+        assert!(config.rtp.bind.is_loopback());
+        assert!(config.sim.enabled);
+        assert_eq!(config.sim.lines, ["sim"]);
+    }
+
+    #[test]
+    fn the_example_can_be_read() {
+        let config = Config::parse(include_str!("../../../docs/offhook.toml")).unwrap();
+        let names: Vec<&str> = config.sip.lines.iter().map(|line| line.name.as_str()).collect();
+        assert_eq!(names, ["desk", "office", "trunk"]);
+        let policies = config.policy.into_switch_config();
+        assert_eq!(policies.policy("sip", "office").incoming, Incoming::Reject);
+        assert_eq!(policies.policy("sip", "desk").incoming, Incoming::Ring);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_is_known() {
+        for (text, expected) in [
+            ("[sipp]", vec!["unknown field `sipp`", "`sip`", "`policy`"]),
+            ("[sip]\nlien = 1", vec!["line 2", "unknown field `lien`", "`listen`", "`line`"]),
+            ("[[sip.line]]\nnam = 'a'", vec!["unknown field `nam`", "`name`", "`password`"]),
+            ("[sip]\nlisten = ['5060']", vec!["'5060' is no socket", "udp:127.0.0.1:5060"]),
+            ("[rtp]\ncodecs = []", vec!["[rtp]", "codecs"]),
+            ("[sim]\noff = true", vec!["unknown field `off`", "`enabled`"]),
+            ("[policy.usual]\nincoming = 'maybe'", vec!["unknown variant `maybe`", "`reject`", "`ring`"]),
+            ("[policy.line.sap.a]", vec!["policy.line.sap", "sim, sip"]),
+            ("sip", vec!["line 1"]),
+        ] {
+            let error = Config::parse(text).unwrap_err();
+            for part in expected {
+                assert!(error.contains(part), "{text}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_wrong_usage() {
+        let failure = Config::load(Some(Path::new("no/such/offhook.toml"))).err().unwrap();
+        assert_eq!(failure.code, crate::exit::USAGE);
+        assert!(failure.text.contains("no/such/offhook.toml") && failure.text.contains("--config"));
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The program `offhook`: calls from the command line over any provider.
+
+mod answer;
+mod args;
+mod call;
+mod config;
+mod demo;
+mod exit;
+mod failure;
+mod line;
+mod show;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use offhook::{App, Offhook};
+use serde_json::json;
+
+use args::{Cli, Command, Line};
+use config::Config;
+use failure::Failure;
+use show::Show;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let show = Show::new(cli.json);
+    match run(show, cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if show.is_json() {
+                show.event("error", "", json!({"error": failure.text, "exit": failure.code}));
+            } else {
+                eprintln!("offhook: {failure}");
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+async fn run(show: Show, cli: Cli) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Demo(demo) => return demo::run(show, demo, cli.trace.as_deref()).await,
+        Command::Trace(what) => return trace::run(show, what),
+        _ => {}
+    }
+    let config = Config::load(cli.config.as_deref())?;
+    let server = config.builder(cli.trace.as_deref()).start().await?;
+    let app = server.app("offhook").await?;
+    let outcome = serve(show, &server, &app, cli.command).await;
+    server.shutdown().await;
+    outcome
+}
+
+async fn serve(show: Show, server: &Offhook, app: &App, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Answer(args) => {
+            let lines = match &args.line {
+                Some(name) => vec![app.line(name).await?],
+                None => every_line(app).await?,
+            };
+            answer::run(show, server, lines, args).await
+        }
+        Command::Call(args) => {
+            let line = line::choose(app, args.from.as_deref(), &args.target).await?;
+            call::run(show, &line, &args).await
+        }
+        Command::Line(Line::List) => line::list(show, app).await,
+        Command::Line(Line::Show { line }) => line::show_one(show, app, &line).await,
+        Command::Register(args) => line::register(show, app, &args).await,
+        Command::Watch(args) => line::watch(show, app, args.line.as_deref()).await,
+        Command::Demo(_) | Command::Trace(_) => Ok(()),
+    }
+}
+
+async fn every_line(app: &App) -> Result<Vec<offhook::Line>, Failure> {
+    let mut lines = Vec::new();
+    for record in app.lines().await? {
+        // Scripted far ends do not call by themselves.
+        if record.provider != "sim" {
+            lines.push(app.line(&record.stable_id).await?);
+        }
+    }
+    Ok(lines)
+}
