@@ -111,7 +111,7 @@ pub(crate) struct Answerer {
     child: Child,
     input: ChildStdin,
     lines: BufReader<ChildStdout>,
-    pub target: String,
+    pub(crate) target: String,
 }
 
 impl Answerer {
@@ -159,14 +159,14 @@ impl Drop for Answerer {
 
 /// A crowd of callers.
 pub(crate) struct Callers {
-    pub target: String,
-    pub calls: u64,
-    pub per_second: u64,
+    pub(crate) target: String,
+    pub(crate) calls: u64,
+    pub(crate) per_second: u64,
     /// Calls that may live at once.
-    pub limit: u64,
-    pub hold: Duration,
+    pub(crate) limit: u64,
+    pub(crate) hold: Duration,
     /// Every caller sends a tone while the call stands.
-    pub sending: bool,
+    pub(crate) sending: bool,
 }
 
 impl Callers {
@@ -183,7 +183,10 @@ impl Callers {
         command.arg(&self.target).args(["-mi", "127.0.0.1", "-s", USER]);
         command.args(["-m", &self.calls.to_string(), "-r", &self.per_second.to_string()]);
         command.args(["-l", &self.limit.to_string(), "-d", &self.hold.as_millis().to_string()]);
-        command.args(["-trace_stat", "-fd", "1", "-stf"]).arg(&statistics);
+        command.args(["-trace_stat", "-fd", "1", "-buff_size", "4194304", "-stf"]).arg(&statistics);
+        // A call that lost its last message would wait for ever.
+        let longest = self.calls / self.per_second + self.hold.as_secs() + 40;
+        command.args(["-timeout", &longest.to_string()]);
         if self.sending {
             fs::write(folder.join("tone.ul"), tone()).expect("room for a file");
             let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/stand/sending_caller.xml");
@@ -251,7 +254,7 @@ impl Counted {
 pub(crate) struct Floor {
     child: Child,
     folder: PathBuf,
-    pub target: String,
+    pub(crate) target: String,
 }
 
 impl Floor {
@@ -259,7 +262,8 @@ impl Floor {
         let folder = folder("floor");
         let port = free_port();
         let mut command = Command::new("sipp");
-        let child = quiet(command.current_dir(&folder).args(["-i", "127.0.0.1", "-nostdin", "-sn", "uas"]))
+        let arguments = ["-i", "127.0.0.1", "-nostdin", "-buff_size", "4194304", "-sn", "uas"];
+        let child = quiet(command.current_dir(&folder).args(arguments))
             .args(["-p", &port.to_string()])
             .spawn()
             .expect("SIPp is installed");
