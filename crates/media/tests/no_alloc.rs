@@ -101,7 +101,6 @@ fn controls(n: u64) -> LegControl {
             ..media(AudioCodec::Pcmu, 0)
         }),
         11 => LegControl::SetFlowing(if n.is_multiple_of(3) { Flowing::In } else { Flowing::Both }),
-        12 => LegControl::Levels(Some(Duration::from_millis(100))),
         13 => LegControl::Mark(terminal, n),
         14 => LegControl::Release,
         _ => LegControl::Remove(terminal),

@@ -69,8 +69,6 @@ pub enum LegControl {
     Echo(Echo),
     /// Sets the gain of a direction; 1 leaves it, 0 mutes it.
     Gain(Direction, f32),
-    /// Tells levels of both directions at this interval, `None` no more. Event: [`LegEvent::Level`].
-    Levels(Option<Duration>),
     /// Asks for an event when the source has given the sample at this position. Event: [`LegEvent::Marked`].
     Mark(TerminalKey, u64),
     /// Presses a key for so long. Event: [`LegEvent::DigitsSent`] when no more wait.
@@ -96,7 +94,6 @@ impl fmt::Debug for LegControl {
             Self::AddSource(terminal, _) => write!(f, "AddSource({terminal})"),
             Self::Echo(echo) => write!(f, "Echo({echo:?})"),
             Self::Gain(direction, gain) => write!(f, "Gain({direction:?}, {gain})"),
-            Self::Levels(interval) => write!(f, "Levels({interval:?})"),
             Self::Mark(terminal, position) => write!(f, "Mark({terminal}, {position})"),
             Self::Press(digit, duration) => write!(f, "Press({digit}, {duration:?})"),
             Self::Release => f.write_str("Release"),
@@ -127,13 +124,6 @@ pub enum LegEvent {
     FirstPacket(SocketAddr),
     /// Our packets now go where the peer's come from.
     Latched(SocketAddr),
-    /// Levels in dB of full scale over the last interval.
-    Level {
-        /// From the peer.
-        input: f32,
-        /// To the peer.
-        output: f32,
-    },
     /// A source has given the sample asked for.
     Marked(TerminalKey, u64),
     /// A source or sink was not taken: wrong format, or no room. It is freed elsewhere.

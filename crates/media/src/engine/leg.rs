@@ -12,7 +12,7 @@ use super::receive::{Receiver, Taken, decibels, mean_square};
 use super::report::{Reporter, Saying, Told};
 use super::transmit::Transmitter;
 use super::worker::{Context, Outbox};
-use super::{Idle, LegConfig, LegStatistics, RtcpMode, TICK};
+use super::{Idle, LegConfig, LegStatistics, RtcpMode};
 use crate::format::Format;
 use crate::node::FrameInfo;
 use crate::rtp::{EventHeard, Random, Ssrc, is_rtcp};
@@ -40,7 +40,7 @@ pub struct Leg<P> {
     patch: Patch,
     echo: Echo,
     gains: [Gain; 2],
-    levels: Option<Levels>,
+    levels: Levels,
     silence: Silence,
     random: Random,
     /// Another party had our name once; when it has our new one too, it reflects what we send.
@@ -55,12 +55,14 @@ pub struct Leg<P> {
 #[derive(Clone, Copy, Debug)]
 struct Gain(i32);
 
-#[derive(Clone, Copy, Debug)]
+/// Mean power of both directions, second by second.
+#[derive(Clone, Copy, Debug, Default)]
 struct Levels {
-    interval: u32,
-    ticks: u32,
+    ticks: u16,
     input: f32,
     output: f32,
+    /// In dB of full scale, of the last whole second.
+    last: Option<(f32, f32)>,
 }
 
 /// Watches whether the peer sends.
@@ -97,7 +99,7 @@ impl<P: Send> Leg<P> {
             patch: Patch::default(),
             echo: Echo::Off,
             gains: [Gain::UNITY; 2],
-            levels: None,
+            levels: Levels::default(),
             silence: Silence { after: config.silence, last: now, is_silent: false, has_begun: false },
             random,
             was_renamed: false,
@@ -122,6 +124,10 @@ impl<P: Send> Leg<P> {
         self.transmitter.statistics(&mut to.sent);
         self.reporter.statistics(self.format.rate, &mut to.sent);
         (to.sent.refused, to.sent.failed) = (self.refused, self.failed);
+        if let Some((input, output)) = self.levels.last {
+            to.received.level = Some(input).filter(|_| to.received.packets > 0);
+            to.sent.level = Some(output).filter(|_| to.sent.packets > 0);
+        }
         let peer = self.latch.peer(Channel::Rtp, self.rtcp);
         to.sent.to = peer.map(Peer::address);
         to.received.from = match peer {
@@ -140,7 +146,6 @@ impl<P: Send> Leg<P> {
             }
             LegControl::Echo(echo) => self.echo = echo,
             LegControl::Gain(direction, gain) => self.gains[direction as usize] = Gain::of(gain),
-            LegControl::Levels(interval) => self.levels = interval.map(Levels::every),
             LegControl::Mark(terminal, position) => self.patch.mark(terminal, position),
             LegControl::Press(digit, duration) => {
                 // A full queue takes no more; those before it are still sent and told.
@@ -327,7 +332,7 @@ impl<P: Send> Leg<P> {
             has_sound = true;
         }
         self.gains[Direction::Out as usize].apply(frame);
-        self.measure(frame, context.out);
+        self.levels.note(self.receiver.power(), mean_square(frame));
         let peer = self.latch.peer(Channel::Rtp, self.rtcp);
         let is_wanted = has_sound || self.idle == Idle::Silence || self.transmitter.has_keys();
         let Some(peer) = peer.filter(|_| self.flowing.sends() && is_wanted) else {
@@ -383,19 +388,6 @@ impl<P: Send> Leg<P> {
     fn report_channel(&self) -> Channel {
         if self.rtcp == RtcpMode::Multiplexed { Channel::Rtp } else { Channel::Rtcp }
     }
-
-    fn measure(&mut self, said: &[i16], out: &mut Outbox) {
-        let Some(levels) = &mut self.levels else { return };
-        levels.input += self.receiver.power();
-        levels.output += mean_square(said);
-        levels.ticks += 1;
-        if levels.ticks >= levels.interval {
-            let mean = |sum: f32| decibels(sum / levels.ticks as f32);
-            let event = LegEvent::Level { input: mean(levels.input), output: mean(levels.output) };
-            (levels.ticks, levels.input, levels.output) = (0, 0.0, 0.0);
-            out.event(self.id, event);
-        }
-    }
 }
 
 impl Gain {
@@ -418,9 +410,17 @@ impl Gain {
 }
 
 impl Levels {
-    fn every(interval: std::time::Duration) -> Self {
-        let ticks = (interval.as_millis() / TICK.as_millis()).clamp(1, 3_000) as u32;
-        Self { interval: ticks, ticks: 0, input: 0.0, output: 0.0 }
+    /// Ticks of a second.
+    const WINDOW: u16 = 50;
+
+    fn note(&mut self, input: f32, output: f32) {
+        self.ticks += 1;
+        self.input += input;
+        self.output += output;
+        if self.ticks >= Self::WINDOW {
+            let mean = |sum: f32| decibels(sum / f32::from(Self::WINDOW));
+            *self = Self { last: Some((mean(self.input), mean(self.output))), ..Self::default() };
+        }
     }
 }
 

@@ -238,7 +238,6 @@ impl Receiver {
         to.played = self.counts.played / u64::from(frame);
         to.jitter = jitter.filter(|_| has_any).map(|ticks| self.rate.duration_of(u64::from(ticks)));
         to.buffer = buffer;
-        to.level = self.is_playing.then(|| decibels(self.power));
         to.malformed = self.counts.malformed;
         to.unexpected = self.counts.unexpected;
         to.looped = self.counts.looped;

@@ -42,7 +42,7 @@ pub struct ReceiveStatistics {
     pub jitter: Option<Duration>,
     /// Delay of the jitter buffer.
     pub buffer: Option<Duration>,
-    /// Level of the last frame in dB of full scale.
+    /// Mean level of the last whole second in dB of full scale.
     pub level: Option<f32>,
     /// Mean opinion score by the E-model, after a second of sound.
     pub mos: Option<f32>,
@@ -73,6 +73,8 @@ pub struct SendStatistics {
     pub loss: Option<f64>,
     /// Interarrival jitter at the peer.
     pub jitter: Option<Duration>,
+    /// Mean level of the last whole second in dB of full scale.
+    pub level: Option<f32>,
     /// Mean opinion score at the peer by the E-model, from its last report.
     pub mos: Option<f32>,
     /// Sends that the peer's machine refused; normal while a call ends.

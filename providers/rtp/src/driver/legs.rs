@@ -32,7 +32,6 @@ pub(super) struct Leg {
     pub(super) has_begun: bool,
     ear: Ear,
     burst: Option<Burst>,
-    levels: Option<(f32, f32)>,
 }
 
 /// What an application has set on a stream.
@@ -62,7 +61,6 @@ impl Leg {
             has_begun: false,
             ear: Ear::Closed,
             burst: None,
-            levels: None,
         }
     }
 
@@ -210,10 +208,9 @@ impl Driver {
         let news = match event {
             LegEvent::Closed(statistics) => return self.closed(session, &statistics),
             LegEvent::Statistics(statistics) => {
-                let figures = Box::new(figures(&statistics, leg.levels));
+                let figures = Box::new(figures(&statistics));
                 return self.inputs.push_back(Input::Measured { session, figures });
             }
-            LegEvent::Level { input, output } => return leg.levels = Some((input, output)),
             LegEvent::Digit(digit) => News::Digit { digit, mode: DigitMode::Event },
             LegEvent::DigitsSent => {
                 let ended =
@@ -254,12 +251,11 @@ impl Driver {
     }
 
     fn closed(&mut self, session: SessionKey, statistics: &LegStatistics) {
-        let levels = self.legs.remove(&session).and_then(|leg| {
+        if let Some(leg) = self.legs.remove(&session) {
             self.by_id.remove(&leg.id);
-            leg.levels
-        });
+        }
         self.follow_listeners(session);
-        let figures = Box::new(figures(statistics, levels));
+        let figures = Box::new(figures(statistics));
         self.inputs.push_back(Input::Closed { session, figures });
     }
 }
@@ -314,7 +310,7 @@ const fn engine_codec(codec: AudioCodec) -> EngineCodec {
     }
 }
 
-fn figures(leg: &LegStatistics, levels: Option<(f32, f32)>) -> Figures {
+fn figures(leg: &LegStatistics) -> Figures {
     let LegStatistics { received, sent, round_trip, .. } = leg;
     let heard = received.packets > 0;
     Figures {
@@ -327,7 +323,7 @@ fn figures(leg: &LegStatistics, levels: Option<(f32, f32)>) -> Figures {
             concealed: heard.then_some(received.concealed),
             jitter: received.jitter,
             buffer: received.buffer,
-            level: levels.map(|(input, _)| input).filter(|_| heard),
+            level: received.level,
             mos: received.mos,
         },
         outgoing: Way {
@@ -339,7 +335,7 @@ fn figures(leg: &LegStatistics, levels: Option<(f32, f32)>) -> Figures {
             concealed: None,
             jitter: sent.jitter,
             buffer: None,
-            level: levels.map(|(_, output)| output).filter(|_| sent.packets > 0),
+            level: sent.level,
             mos: sent.mos,
         },
         seen: received.from,

@@ -303,9 +303,6 @@ impl Driver {
         let seed = random();
         let config = legs::leg_config(&self.config, seed);
         let id = self.engine.open(&config, sockets).map_err(|error| error.to_string())?;
-        self.engine
-            .control(id, offhook_media::engine::LegControl::Levels(Some(LEVELS)))
-            .map_err(|error| error.to_string())?;
         self.by_id.insert(id, session);
         self.legs.insert(session, Leg::new(id));
         // Some count in 63 bits, and all in o= are digits.
@@ -328,8 +325,6 @@ const NOTES: usize = 1_024;
 const LOOK: Duration = Duration::from_millis(10);
 /// Legs that may be closing while as many sessions as allowed exist.
 const SPARE_LEGS: u32 = 64;
-/// Over how long levels are measured.
-const LEVELS: Duration = Duration::from_secs(1);
 /// Commands that a worker's queue takes with ease, and how long it needs for them.
 const ENOUGH: usize = 512;
 const ENOUGH_TIME: Duration = Duration::from_millis(15);
