@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,6 +22,8 @@ use crate::rtp::NtpTime;
 const MADE_UP: u32 = 2;
 /// The nice value that workers ask for.
 const PRIORITY: i32 = -15;
+/// Legs that a worker takes before the next one gets any: waking a thread costs as much as some fifty legs.
+const WAKING: usize = 256;
 /// How long the post waits when nobody wakes it.
 const POST_WAIT: Duration = Duration::from_millis(200);
 
@@ -78,6 +80,7 @@ pub struct Engine {
 struct WorkerLink {
     state: Mutex<LinkState>,
     watch: ReportWatch,
+    thread: OnceLock<Thread>,
 }
 
 #[derive(Debug)]
@@ -114,7 +117,11 @@ impl Engine {
             let WorkerEnds { controls, events, closed } = ends;
             let free = (0..config.legs).rev().collect();
             let places = vec![(0, false); usize::from(config.legs)];
-            links.push(WorkerLink { state: Mutex::new(LinkState { controls, free, places }), watch });
+            links.push(WorkerLink {
+                state: Mutex::new(LinkState { controls, free, places }),
+                watch,
+                thread: OnceLock::new(),
+            });
             letters.push(Letters { events, closed });
             workers.push(worker);
         }
@@ -126,10 +133,12 @@ impl Engine {
         })?;
         let post_thread = post.thread().clone();
         let mut threads = vec![post];
-        for worker in workers {
+        for (worker, link) in workers.into_iter().zip(links_for_all.iter()) {
             let (stop, post) = (Arc::clone(&stop), post_thread.clone());
             let skipped = Arc::clone(&skipped);
-            threads.push(spawn("offhook-media", move || run(worker, started, &stop, &skipped, &post))?);
+            let thread = spawn("offhook-media", move || run(worker, started, &stop, &skipped, &post))?;
+            link.thread.set(thread.thread().clone()).ok();
+            threads.push(thread);
         }
         Ok(Self {
             workers: links_for_all,
@@ -147,14 +156,16 @@ impl Engine {
         moment(self.started)
     }
 
-    /// Begins a leg on `sockets`, at the worker that has fewest.
+    /// Begins a leg on `sockets`: at the first worker that has few, or else at the one that has fewest.
     ///
     /// # Errors
     ///
     /// [`EngineError::Full`], [`EngineError::Busy`], [`EngineError::Sockets`] or [`EngineError::Stopped`].
     pub fn open(&self, config: &LegConfig, sockets: Sockets) -> Result<LegId, EngineError> {
         let links = self.workers.iter().enumerate();
-        let (worker, link) = links.max_by_key(|(_, link)| link.lock().free.len()).ok_or(EngineError::Full)?;
+        let with_room = links.filter(|(_, link)| !link.lock().free.is_empty());
+        let fewest = with_room.min_by_key(|(_, link)| link.lock().legs().max(WAKING));
+        let (worker, link) = fewest.ok_or(EngineError::Full)?;
         let id = link.reserve(worker as u16).ok_or(EngineError::Full)?;
         let opened = link.watch.port(sockets, id.index).map_err(EngineError::from).and_then(|port| {
             let leg = Box::new(Leg::new(id, config, port, self.now()));
@@ -198,13 +209,7 @@ impl Engine {
     /// Legs open now.
     #[must_use]
     pub fn legs(&self) -> usize {
-        self.workers
-            .iter()
-            .map(|link| {
-                let state = link.lock();
-                state.places.len() - state.free.len()
-            })
-            .sum()
+        self.workers.iter().map(|link| link.lock().legs()).sum()
     }
 
     /// Steps of 5 ms that all workers together came too late for: each is a gap of 20 ms for a quarter of a
@@ -224,7 +229,9 @@ impl Engine {
         if self.stop.load(Ordering::Relaxed) {
             return Err(EngineError::Stopped);
         }
-        link.lock().controls.push(control).map_err(|PushError::Full(_)| EngineError::Busy)
+        link.lock().controls.push(control).map_err(|PushError::Full(_)| EngineError::Busy)?;
+        link.wake();
+        Ok(())
     }
 }
 
@@ -232,6 +239,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.post.unpark();
+        self.workers.iter().for_each(WorkerLink::wake);
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             // An engine dropped by its own event handler cannot wait for it.
@@ -247,6 +255,13 @@ impl WorkerLink {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets a worker without legs look at its commands.
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
     fn reserve(&self, worker: u16) -> Option<LegId> {
         let mut state = self.lock();
         let index = state.free.pop()?;
@@ -257,6 +272,10 @@ impl WorkerLink {
 }
 
 impl LinkState {
+    fn legs(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
     fn release(&mut self, leg: LegId) {
         if let Some(place) = self.places.get_mut(usize::from(leg.index)).filter(|place| place.1) {
             place.1 = false;
@@ -317,6 +336,10 @@ fn run(mut worker: Worker<UdpIo>, started: Instant, stop: &AtomicBool, skipped: 
     rustix::process::setpriority_process(None, PRIORITY).ok();
     let mut deadline = moment(started) + STEP;
     while !stop.load(Ordering::Relaxed) {
+        if worker.is_idle() {
+            thread::park();
+            deadline = deadline.max(moment(started));
+        }
         sleep_until(started, deadline);
         let mut late = 0;
         while deadline <= moment(started) {

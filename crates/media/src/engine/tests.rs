@@ -497,3 +497,17 @@ fn many_calls_run_long_in_no_time() {
     }
     assert_eq!(world.worker.lost_events(), 0);
 }
+
+#[test]
+fn a_worker_is_idle_until_a_leg_comes_and_after_the_last_went() {
+    let mut world = World::new(Weather::default());
+    assert!(world.worker.is_idle());
+    let leg = world.open(0, |_| {});
+    assert!(!world.worker.is_idle(), "a command waits");
+    world.run(secs(1));
+    assert!(!world.worker.is_idle());
+    world.ends.controls.push(Control::Close(leg)).unwrap();
+    world.run(STEP);
+    assert!(world.worker.is_idle());
+    assert_eq!(world.closed, [leg]);
+}

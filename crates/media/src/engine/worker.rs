@@ -175,6 +175,12 @@ impl<I: PacketIo> Worker<I> {
         self.next = (self.next + 1) % SLOTS;
     }
 
+    /// Whether nothing is to be done until the next command.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.slots.iter().all(Vec::is_empty) && self.controls.is_empty()
+    }
+
     /// Events that found no room.
     #[must_use]
     pub const fn lost_events(&self) -> u64 {
