@@ -195,8 +195,10 @@ fn schemes(row: &str) -> Vec<Fields<'_>> {
             }
             _ => entry,
         };
-        if let (Some(fields), Some((name, value))) = (found.last_mut(), entry.split_once('=')) {
-            fields.rows.push((trim(name), unquoted(trim(value))));
+        if let (Some(fields), Some((name, value))) = (found.last_mut(), entry.split_once('='))
+            && let Some(value) = unquoted(trim(value))
+        {
+            fields.rows.push((trim(name), value));
         }
     }
     found
@@ -205,8 +207,22 @@ fn schemes(row: &str) -> Vec<Fields<'_>> {
 /// The most parameters of a row that are read.
 const MAX_FIELDS: usize = 64;
 
-fn unquoted(value: &str) -> &str {
-    value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
+/// A value without its quotes; `None` for one that could not stand between quotes again: a quote or
+/// a lone backslash within (RFC 3261 25.1, quoted-string).
+fn unquoted(value: &str) -> Option<&str> {
+    let inner = match value.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"')?,
+        None => value,
+    };
+    let mut characters = inner.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' => return None,
+            '\\' => characters.next().map(drop)?,
+            _ => {}
+        }
+    }
+    Some(inner)
 }
 
 /// Text as it stands between quotes.

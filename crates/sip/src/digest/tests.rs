@@ -162,6 +162,14 @@ fn what_stands_between_quotes_goes_back_unchanged() {
 }
 
 #[test]
+fn what_cannot_stand_between_quotes_is_not_read() {
+    for realm in ["\"a\"b", "\"a\"b\"", "a\"b", "\"", "\"a\\\"", "a\\"] {
+        assert_eq!(Challenge::parse_all(&format!("Digest nonce=\"n\", realm={realm}")), [], "{realm}");
+    }
+    assert_eq!(Challenge::parse_all("Digest nonce=\"n\", realm=\"a \\\"b\\\\\"").len(), 1);
+}
+
+#[test]
 fn several_realms_and_both_roles_are_answered_together() {
     let mut client = Client::new(vec![account(Some("one")), account(None)]);
     let mut response =
