@@ -127,3 +127,8 @@ pub use offhook_spi::{
     CallParams, CallState, Cause, Digit, Gather, GatherEnd, Moment, Retry, SessionStatistics, StreamChange,
     StreamKey, Terminal, Tone,
 };
+
+/// The program in the README compiles.
+#[cfg(all(doctest, feature = "sip", feature = "rtp"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
