@@ -9,6 +9,7 @@ use crate::media::{DigitMode, MediaSet};
 use crate::op::OpSet;
 use crate::opaque::SchemaId;
 use crate::party::AddressKind;
+use crate::tolerant::known_only;
 
 /// What a line and its addresses can ever do (`LINEDEVCAPS`).
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -30,7 +31,7 @@ pub struct LineCaps {
     #[serde(default)]
     pub conference_max_parties: u32,
     /// How digits can travel without an MSP.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_only")]
     pub digit_modes: Vec<DigitMode>,
     /// How long the provider waits for an answer unless told otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +56,7 @@ pub struct AddressCaps {
     /// The address as others dial it: `sip:alice@example.org`, `+49 (30) 1234567`.
     pub address: String,
     /// Kinds of destination that can be dialled from it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_only")]
     pub dials: Vec<AddressKind>,
     /// Calls that may live at once on the address; 0 means no limit is known.
     #[serde(default)]

@@ -54,6 +54,7 @@ mod refusal;
 mod sdp;
 mod state;
 mod time;
+mod tolerant;
 mod tsp;
 mod version;
 

@@ -15,6 +15,7 @@ use crate::link::Link;
 use crate::media::{Digit, DigitMode, GenerationEnd, MediaSet, StreamKey, Tone};
 use crate::op::OpSet;
 use crate::opaque::{Opaque, SchemaId};
+use crate::tolerant::known_only;
 use crate::tsp::{ProviderError, ProviderRun, Reply};
 use crate::version::{Manifest, Version};
 
@@ -29,6 +30,7 @@ pub struct MspCaps {
     /// Media of its sessions.
     pub media: MediaSet,
     /// Terminal classes that it can make.
+    #[serde(deserialize_with = "known_only")]
     pub terminals: Vec<TerminalClass>,
 }
 

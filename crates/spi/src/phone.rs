@@ -3,11 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::tolerant::known_only;
+
 /// What a phone has (`PHONECAPS`).
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PhoneCaps {
     /// Which hook switches it has.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_only")]
     pub hooks: Vec<HookSwitch>,
     /// Rows and columns of its display; zero when it has none.
     #[serde(default)]
