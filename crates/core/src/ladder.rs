@@ -101,16 +101,19 @@ pub fn line(arrow: &Arrow) -> String {
         cells[place(column)] = '│';
     }
     cells[left + 1..right].fill('─');
-    if arrow.from < arrow.to {
+    // The label may take all cells but that of the arrow's head.
+    let free = if arrow.from < arrow.to {
         cells[right - 1] = '►';
+        left + 1..right - 1
     } else {
         cells[left + 1] = '◄';
-    }
-    let room = right - left - 6;
-    let label: String = arrow.label.chars().take(room).collect();
-    let start = left + 3;
+        left + 2..right
+    };
+    let label: String = arrow.label.chars().take(free.len() - 2).collect();
     let text = format!(" {label} ");
-    for (cell, character) in cells[start..right - 2].iter_mut().zip(text.chars()) {
+    // Short labels begin below each other; long ones move left as far as they must.
+    let start = (left + 3).min(free.end - text.chars().count());
+    for (cell, character) in cells[start..free.end].iter_mut().zip(text.chars()) {
         *cell = character;
     }
     let drawing: String = cells.into_iter().collect();
@@ -253,11 +256,29 @@ mod tests {
     }
 
     #[test]
-    fn a_long_label_is_cut_to_the_room_there_is() {
-        let arrow =
-            Arrow { at: Moment::ZERO, from: Column::Application, to: Column::Core, label: "x".repeat(500) };
-        let length = line(&arrow).chars().count();
-        assert_eq!(length, 11 + WIDTH * 3 + 1);
+    fn a_label_takes_all_the_room_beside_the_head_either_way() {
+        let between = |from, to, label: &str| {
+            let arrow = Arrow { at: Moment::ZERO, from, to, label: label.to_owned() };
+            let drawn = line(&arrow);
+            assert_eq!(drawn.chars().count(), 11 + WIDTH * 3 + 1, "{drawn}");
+            drawn.chars().skip(11 + WIDTH).take(WIDTH + 1).collect::<String>()
+        };
+        for (label, leftward, rightward) in [
+            ("short", "│◄─ short ────────────────────────│", "│── short ───────────────────────►│"),
+            (
+                "relay: early answer (84 bytes)",
+                "│◄ relay: early answer (84 bytes) │",
+                "│ relay: early answer (84 bytes) ►│",
+            ),
+            (
+                "relay: early answer (846 bytes)",
+                "│◄ relay: early answer (846 bytes │",
+                "│ relay: early answer (846 bytes ►│",
+            ),
+        ] {
+            assert_eq!(between(Column::Tsp, Column::Core, label), leftward);
+            assert_eq!(between(Column::Core, Column::Tsp, label), rightward);
+        }
     }
 
     #[test]
