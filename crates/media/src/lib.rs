@@ -2,7 +2,8 @@
 //! The media engine: codecs, tones and detectors, files, and the ends of sound paths.
 //!
 //! A sound path has a [`Source`] at one end and a [`Sink`] at the other, both of one [`Format`], and one clock
-//! that pulls the first and pushes the second. Nothing in this crate reads a clock of its own.
+//! that pulls the first and pushes the second. Everything here is told the time; only the engine's driver for real
+//! sockets (`engine/driver.rs`) reads a clock.
 
 pub mod codec;
 pub mod engine;
