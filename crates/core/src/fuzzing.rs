@@ -333,7 +333,8 @@ fn line_up() -> TspEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{TraceLine, compare, replay};
+    use crate::policy::Config;
+    use crate::record::{Entry, compare, replay};
     use proptest::prelude::*;
 
     proptest! {
@@ -352,19 +353,10 @@ mod tests {
         #[test]
         fn a_recording_replays_bit_for_bit(data in proptest::collection::vec(any::<u8>(), 0..2000)) {
             let (config, entries, outputs) = story(&data);
-            let begin = TraceLine::Begin { release: "1".to_owned(), config: Box::new(config) };
-            let inputs = entries.into_iter().map(|entry| TraceLine::Input(Box::new(entry)));
-            let text: Vec<String> = std::iter::once(begin)
-                .chain(inputs)
-                .map(|line| serde_json::to_string(&line).unwrap())
-                .collect();
-            let mut lines = text.iter().map(|line| serde_json::from_str::<TraceLine>(line).unwrap());
-            let Some(TraceLine::Begin { config, .. }) = lines.next() else { panic!("no first line") };
-            let entries = lines.map(|line| match line {
-                TraceLine::Input(entry) => *entry,
-                other => panic!("{other:?}"),
-            });
-            let again = replay(*config, entries);
+            let config = serde_json::to_string(&config).unwrap();
+            let inputs: Vec<String> = entries.iter().map(|entry| serde_json::to_string(entry).unwrap()).collect();
+            let entries = inputs.iter().map(|line| serde_json::from_str::<Entry>(line).unwrap());
+            let again = replay(serde_json::from_str::<Config>(&config).unwrap(), entries);
             prop_assert_eq!(compare(&outputs, &again), None);
             let written: Vec<_> = outputs.iter().map(|output| serde_json::to_string(output).unwrap()).collect();
             let read = written.iter().map(|line| serde_json::from_str::<Output>(line).unwrap());

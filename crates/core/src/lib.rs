@@ -42,5 +42,5 @@ pub use deadline::Reason;
 pub use id::{AppId, AskId, CallId, LineId, NotAnId, ProviderId, Sequence};
 pub use io::{Input, Output};
 pub use policy::{Config, Incoming, LinePolicy, Opening, Unowned};
-pub use record::{Difference, Entry, TraceLine, compare, replay};
+pub use record::{Difference, Entry, compare, replay};
 pub use switch::{Counts, Switch};

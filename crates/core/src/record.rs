@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Traces: every input with its moment, written as lines of text, played again and compared.
+//! Replay: every input with its moment, played again and compared.
 //!
-//! This module knows the shape of a line and how to replay; who runs a switch reads and writes the file,
-//! one [`TraceLine`] as JSON per line. A deadline that fires is written as [`Input::Wake`] at the moment
-//! at which it was handled.
+//! Who runs a switch records what goes in and reads and writes the file. A deadline that fires is recorded
+//! as [`Input::Wake`] at the moment at which it was handled.
 
 use std::fmt;
 
@@ -22,30 +21,6 @@ pub struct Entry {
     /// What.
     #[serde(flatten)]
     pub input: Input,
-}
-
-/// One line of a trace.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(tag = "trace", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum TraceLine {
-    /// The first line: what the switch was made with.
-    Begin {
-        /// The release that wrote the trace, for people.
-        release: String,
-        /// The configuration.
-        config: Box<Config>,
-    },
-    /// Something went in.
-    Input(Box<Entry>),
-    /// Something came out.
-    Output {
-        /// When.
-        at: Moment,
-        /// What.
-        #[serde(flatten)]
-        output: Box<Output>,
-    },
 }
 
 /// Where a replay differs from what was recorded.
