@@ -73,6 +73,18 @@ async fn a_ladder_shows_who_said_what() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_waits_for_what_sessions_say_at_their_end() {
+    let file = TemporaryFile::new("shutdown.trace");
+    let (exchange, _) = SimTsp::new(ExchangeConfig { media: true, ..ExchangeConfig::default() });
+    let phone = Offhook::builder().tsp(exchange).msp(SimMsp).trace(&file.0).start().await.unwrap();
+    let line = phone.app("test").await.unwrap().line("alice").await.unwrap();
+    line.call("sim:echo").await.unwrap().connected().await.unwrap();
+    phone.shutdown().await;
+    let text = std::fs::read_to_string(&file.0).unwrap();
+    assert_eq!(text.matches("session_ended").count(), 1, "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_trace_that_was_cut_off_is_read_up_to_there() {
     let file = TemporaryFile::new("cut.trace");
     record(&file).await;

@@ -18,10 +18,13 @@ impl Server {
         inbox.commands.close();
         while inbox.commands.try_recv().is_ok() {}
         self.pending.retain(|_, pending| matches!(pending, super::asks::Pending::Parting { .. }));
-        self.hang_up(&mut inbox).await;
+        let limit = Instant::now() + HANG_UP;
+        self.drop_all();
+        self.settle(&mut inbox, limit, Self::any_live).await;
         let apps: Vec<AppId> = self.apps.keys().copied().collect();
         self.inputs.extend(apps.into_iter().map(|app| Input::AppDown { app }));
-        self.work();
+        // What sessions say at their end still belongs into the trace.
+        self.settle(&mut inbox, limit, |server| server.switch.counts().sessions > 0).await;
         self.apps.clear();
         // Telephony first: what it still says to the far ends may need media to end.
         let tsps: Vec<_> =
@@ -36,12 +39,10 @@ impl Server {
         info!("shut down");
     }
 
-    /// Drops the calls of all applications and waits until they are idle.
-    async fn hang_up(&mut self, inbox: &mut Inbox) {
-        self.drop_all();
+    /// Works for as long as there is something left of calls, but not beyond the limit.
+    async fn settle(&mut self, inbox: &mut Inbox, limit: Instant, is_left: impl Fn(&Self) -> bool) {
         self.work();
-        let limit = Instant::now() + HANG_UP;
-        while self.any_live() {
+        while is_left(self) {
             let wake = self.next_wake().map_or(limit, |wake| wake.min(limit));
             tokio::select! {
                 Some(from) = inbox.providers.recv() => self.handle_provider(from),
