@@ -10,6 +10,8 @@ mod media;
 mod outgoing;
 mod registering;
 mod ways;
+#[cfg(test)]
+mod tests;
 mod within;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

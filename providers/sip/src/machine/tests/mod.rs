@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Calls from end to end in virtual time: machines and scripted agents on a network in memory.
+
+mod incoming;
+mod outgoing;
+mod world;
