@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use offhook_sipcore::agent::{Flow, InviteId};
-use offhook_sipcore::message::Uri;
+use offhook_sipcore::message::{Headers, Uri};
 use offhook_spi::{CallKey, CallParams, Flowing, LineKey, RequestId, SessionKey, StateKind};
 
 use crate::location::Target;
@@ -27,6 +27,15 @@ pub(crate) struct Call {
     pub(crate) exchange: Exchange,
     /// The way of the last message of the call.
     pub(crate) flow: Option<Flow>,
+    /// What the last challenge to a request that goes on was answered with.
+    pub(crate) credentials: Headers,
+}
+
+/// What is remembered of a call that is over for the core and whose last message may still be challenged.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(crate) line: LineKey,
+    pub(crate) credentials: Headers,
 }
 
 /// Who writes the descriptions of a call.

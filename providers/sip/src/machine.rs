@@ -9,9 +9,9 @@ mod incoming;
 mod media;
 mod outgoing;
 mod registering;
-mod ways;
 #[cfg(test)]
 mod tests;
+mod ways;
 mod within;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -28,7 +28,7 @@ use offhook_spi::{
     StateKind, TspCommand, TspEvent,
 };
 
-use crate::call::{Call, Phase};
+use crate::call::{Call, Closing, Phase};
 use crate::config::{ConfigError, SipConfig};
 use crate::line::Lines;
 use crate::location::{Answer, Lookup, Question, Target};
@@ -100,8 +100,8 @@ pub(crate) struct SipMachine {
     calls: HashMap<u64, Call>,
     by_key: HashMap<CallKey, u64>,
     by_invite: HashMap<InviteId, u64>,
-    /// Calls that are over for the core and whose last messages may still be challenged.
-    closing: HashMap<InviteId, LineKey>,
+    /// Calls that are over for the core and not for the network.
+    closing: HashMap<InviteId, Closing>,
     per_source: HashMap<IpAddr, usize>,
     sources: HashMap<u64, IpAddr>,
     requests: HashMap<SipRequestId, Asked>,
@@ -271,7 +271,7 @@ impl SipMachine {
         };
         let line = self.calls.get(&serial).map(|call| call.line);
         if let Some(line) = line {
-            self.closing.insert(id, line);
+            self.closing.insert(id, Closing { line, credentials: Headers::new() });
         }
         self.over(serial, told);
     }

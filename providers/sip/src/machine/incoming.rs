@@ -12,7 +12,7 @@ use offhook_spi::{
 
 use super::SipMachine;
 use super::outgoing::sdp_body;
-use crate::call::{Call, Exchange, Incoming, Media, Phase, silent_description};
+use crate::call::{Call, Closing, Exchange, Incoming, Media, Phase, silent_description};
 use crate::config::LineMedia;
 
 /// Headers of a caller's own that are passed on as call data: how many, and how long.
@@ -46,6 +46,7 @@ impl SipMachine {
             held: false,
             exchange: Exchange::None,
             flow: Some(flow),
+            credentials: Headers::new(),
         };
         self.calls.insert(serial, call);
         self.by_key.insert(key, serial);
@@ -206,7 +207,7 @@ impl SipMachine {
         let mut headers = Headers::new();
         headers.push(name::CONTACT, NameAddr::new(uri).to_string());
         self.agent(now, Command::Reject { id, status: Status::MOVED_TEMPORARILY, headers });
-        self.closing.insert(id, line);
+        self.closing.insert(id, Closing { line, credentials: Headers::new() });
         self.reply(request, Ok(()));
         self.over(serial, Cause::Redirected);
     }

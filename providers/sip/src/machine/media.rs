@@ -129,6 +129,7 @@ impl SipMachine {
         outcome: Result<Box<Response>, Failure>,
     ) {
         let Some(call) = self.calls.get_mut(&serial) else { return };
+        call.credentials = Headers::new();
         let Exchange::Ours { request, hold, .. } = std::mem::take(&mut call.exchange) else { return };
         match outcome {
             Ok(response) => {

@@ -11,7 +11,7 @@ use offhook_spi::{
 };
 
 use super::{Alarm, LookupId, SipMachine, host_of, name_addr};
-use crate::call::{Call, Exchange, Media, Outgoing, Phase, silent_description};
+use crate::call::{Call, Closing, Exchange, Media, Outgoing, Phase, silent_description};
 use crate::cause;
 use crate::location::{Lookup, Target};
 
@@ -72,6 +72,7 @@ impl SipMachine {
             held: false,
             exchange: Exchange::None,
             flow: None,
+            credentials: Headers::new(),
         };
         self.calls.insert(serial, call);
         self.by_key.insert(key, serial);
@@ -301,6 +302,7 @@ impl SipMachine {
         let key = call.key;
         let media = call.has_media();
         call.phase = Phase::Up;
+        call.credentials = Headers::new();
         if media {
             match sdp {
                 Some(sdp) => self.relay(serial, SdpMessage::Answer { sdp }),
@@ -353,7 +355,7 @@ impl SipMachine {
         let Some(Call { id, line, phase: Phase::Outgoing(_), .. }) = self.calls.get(&serial) else { return };
         let (id, line) = (*id, *line);
         self.agent(now, Command::Cancel { id, headers: Headers::new() });
-        self.closing.insert(id, line);
+        self.closing.insert(id, Closing { line, credentials: Headers::new() });
         self.over(serial, Cause::NoAnswer);
     }
 

@@ -66,23 +66,23 @@ impl SipMachine {
         response: &Response,
     ) {
         let serial = self.by_invite.get(&id).copied();
-        let line = serial.and_then(|n| self.calls.get(&n)).map(|call| call.line);
-        let line = line.or_else(|| self.closing.get(&id).copied());
-        let mut request = Request::new(method.clone(), uri.clone());
-        let mended = line.and_then(|key| self.lines.get_mut(key)).is_some_and(|line| {
-            // What the call was challenged with before stands in the digest client: a second challenge for
-            // the same nonce means that the password is wrong.
-            line.digest.authorize(&mut request, &mut self.tokens);
-            let mended = line.digest.handle_challenge(&request, response).is_ok();
-            if mended {
-                line.digest.authorize(&mut request, &mut self.tokens);
-            } else {
+        let call = serial.and_then(|serial| self.calls.get_mut(&serial));
+        let asked = call.map(|call| (call.line, &mut call.credentials));
+        let asked = asked.or_else(|| self.closing.get_mut(&id).map(|it| (it.line, &mut it.credentials)));
+        let mut again = Request::new(method.clone(), uri.clone());
+        let mended = asked.and_then(|(key, credentials)| {
+            let line = self.lines.get_mut(key)?;
+            // Only with what was sent the digest client can tell a refused password from a first challenge.
+            let sent = Request { headers: std::mem::take(credentials), ..again.clone() };
+            if line.digest.handle_challenge(&sent, response).is_err() {
                 line.digest.forget();
+                return None;
             }
-            mended
+            line.digest.authorize(&mut again, &mut self.tokens);
+            *credentials = again.headers.clone();
+            Some(again.headers)
         });
-        if mended {
-            let headers = request.headers;
+        if let Some(headers) = mended {
             return self.agent(now, Command::Retry { id, method: method.clone(), headers, flow: None });
         }
         self.agent(now, Command::Cancel { id, headers: Headers::new() });

@@ -191,6 +191,18 @@ fn a_challenge_is_answered_from_the_line() {
 }
 
 #[test]
+fn a_wrong_password_is_tried_once() {
+    let (mut world, call) = challenged("wrong");
+    world.run_out();
+    assert_eq!(world.count(0, "INVITE"), 2, "{:#?}", world.sent());
+    assert_eq!(
+        world.states(0, call).last_chunk(),
+        Some(&["disconnected NotAuthorized".to_owned(), "idle".to_owned()])
+    );
+    world.assert_empty();
+}
+
+#[test]
 fn an_answer_that_crosses_our_cancel_is_hung_up() {
     let mut world = World::scripted();
     let call = world.call(0, &uri(1));
