@@ -90,8 +90,9 @@ pub(crate) struct Incoming {
 pub(crate) enum Exchange {
     #[default]
     None,
-    /// We hold or retrieve: the MSP writes the offer, then the far end answers.
-    Ours { request: RequestId, hold: bool, sent: bool },
+    /// We hold or retrieve: the MSP writes the offer, then the far end answers. The request is there until it
+    /// has been answered.
+    Ours { request: Option<RequestId>, hold: bool, sent: bool },
     /// The far end offers; the MSP writes the answer. `flow` is what the far end wants, seen from it.
     Theirs { flow: Flowing },
     /// The far end asks for our offer; the MSP writes it, the ACK brings the answer.

@@ -93,7 +93,7 @@ impl SipMachine {
                 Exchange::Ours { request, .. } => {
                     let refusal = Refusal::new(RefusalKind::OperationFailed, "the session cannot change so")
                         .with_cause(Cause::IncompatibleDestination);
-                    self.reply(request, Err(refusal));
+                    self.reply_to(request, Err(refusal));
                 }
                 // The answer to what was agreed cannot be used: nothing flows any more.
                 Exchange::None | Exchange::Asked { sent: true } => {
@@ -113,7 +113,7 @@ impl SipMachine {
             );
             return self.reply(request, Err(refusal));
         }
-        call.exchange = Exchange::Ours { request, hold, sent: false };
+        call.exchange = Exchange::Ours { request: Some(request), hold, sent: false };
         if call.has_media() {
             let flow = if hold { Flowing::Out } else { Flowing::Both };
             return self.relay(serial, SdpMessage::OfferWanted { flow });
@@ -142,7 +142,7 @@ impl SipMachine {
                     }
                     None => {}
                 }
-                self.reply(request, Ok(()));
+                self.reply_to(request, Ok(()));
                 self.told_of_hold(serial, hold, held);
             }
             Err(failure) => {
@@ -155,8 +155,28 @@ impl SipMachine {
                 let what = if hold { "hold" } else { "unhold" };
                 let refusal =
                     Refusal::new(RefusalKind::OperationFailed, format!("the far end refuses to {what}"));
-                self.reply(request, Err(refusal.with_cause(cause)));
+                self.reply_to(request, Err(refusal.with_cause(cause)));
             }
+        }
+    }
+
+    /// Our re-INVITE was challenged and the line has no answer: the call stays as it was, and the agent forgets
+    /// the re-INVITE in time.
+    pub(super) fn change_forbidden(&mut self, serial: u64) {
+        let Some(Call { key, exchange: Exchange::Ours { request, .. }, .. }) = self.calls.get_mut(&serial)
+        else {
+            return;
+        };
+        let detail = format!("the far end wants another password before {key} changes");
+        let refusal = Refusal::new(RefusalKind::OperationFailed, detail).with_cause(Cause::NotAuthorized);
+        let request = request.take();
+        self.reply_to(request, Err(refusal));
+    }
+
+    /// Answers a request, if that was not done before.
+    fn reply_to(&mut self, request: Option<RequestId>, result: Result<(), Refusal>) {
+        if let Some(request) = request {
+            self.reply(request, result);
         }
     }
 
@@ -165,6 +185,11 @@ impl SipMachine {
         let Some(call) = self.calls.get_mut(&serial) else { return };
         let id = call.id;
         let media = call.has_media();
+        if call.exchange != Exchange::None {
+            // Ours is in the making: as if it were on its way (RFC 3261 section 14.2).
+            let status = Status::REQUEST_PENDING;
+            return self.agent(now, Command::RejectReinvite { id, status, headers: Headers::new() });
+        }
         match description_of(request) {
             Some(sdp) => {
                 call.exchange = Exchange::Theirs { flow: flow_of(&sdp) };
@@ -217,7 +242,7 @@ impl Call {
             _ => None,
         };
         let changing = match self.exchange {
-            Exchange::Ours { request, .. } => Some(request),
+            Exchange::Ours { request, .. } => request,
             _ => None,
         };
         answering.into_iter().chain(changing).collect()

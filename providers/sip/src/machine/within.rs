@@ -6,6 +6,7 @@ use offhook_sipcore::message::{Headers, Method, Request, Response, Status, Uri, 
 use offhook_spi::{Cause, Digit, DigitMode, Moment, TspEvent};
 
 use super::SipMachine;
+use crate::call::{Call, Phase};
 
 impl SipMachine {
     /// Requests outside and inside calls that are ours to answer.
@@ -84,6 +85,11 @@ impl SipMachine {
         });
         if let Some(headers) = mended {
             return self.agent(now, Command::Retry { id, method: method.clone(), headers, flow: None });
+        }
+        if let Some(serial) = serial
+            && matches!(self.calls.get(&serial), Some(Call { phase: Phase::Up, .. }))
+        {
+            return self.change_forbidden(serial);
         }
         self.agent(now, Command::Cancel { id, headers: Headers::new() });
         if let Some(serial) = serial

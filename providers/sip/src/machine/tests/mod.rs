@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Calls from end to end in virtual time: machines and scripted agents on a network in memory.
 
+mod holding;
 mod incoming;
+mod media;
 mod outgoing;
 mod world;

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Descriptions between the network and the MSP: crossing, late, foreign, too large, or of nobody.
+
+use offhook_sipcore::agent::{Command, Event, Failure, InviteId};
+use offhook_sipcore::message::{Headers, Status};
+use offhook_spi::{CallKey, CallOp, Flowing, RefusalKind, SdpMessage};
+
+use super::world::{Msp, World, body, contact, sdp};
+
+/// The far end offers within a call.
+fn reoffer(world: &mut World, id: InviteId, flow: Option<Flowing>) {
+    let body = flow.and_then(body);
+    world.agent(1, Command::Reinvite { id, headers: Headers::new(), body });
+    world.run(50);
+}
+
+/// A call whose MSP the test plays from now on.
+fn slow() -> (World, CallKey, InviteId) {
+    let mut world = World::scripted();
+    let (call, id) = world.up();
+    world.ends[0].msp = Msp::Slow;
+    (world, call, id)
+}
+
+fn offer(flow: Flowing) -> SdpMessage {
+    SdpMessage::Offer { sdp: sdp(flow) }
+}
+
+fn answer(flow: Flowing) -> SdpMessage {
+    SdpMessage::Answer { sdp: sdp(flow) }
+}
+
+#[test]
+fn an_offer_that_meets_a_hold_in_the_making_has_to_wait_and_the_hold_is_answered() {
+    let (mut world, call, id) = slow();
+    let hold = world.op(0, call, CallOp::Hold);
+    reoffer(&mut world, id, Some(Flowing::Both));
+    assert_eq!(world.count(0, "491 INVITE"), 1, "{:?}", world.sent());
+    world.say(0, call, offer(Flowing::Out));
+    world.run(20);
+    let headers = contact(1);
+    world.agent(1, Command::AnswerReinvite { id, headers, body: body(Flowing::In) });
+    world.run(50);
+    assert_eq!(world.reply(0, hold), Some(Ok(())));
+    assert_eq!(world.states(0, call), ["on hold"]);
+}
+
+#[test]
+fn a_reinvite_that_waits_for_the_msp_lets_no_hold_in_between() {
+    let (mut world, call, id) = slow();
+    reoffer(&mut world, id, Some(Flowing::Both));
+    let hold = world.op(0, call, CallOp::Hold);
+    assert_eq!(world.reply(0, hold).unwrap().unwrap_err().kind, RefusalKind::Busy);
+    world.say(0, call, answer(Flowing::Both));
+    world.run(50);
+    assert_eq!(world.count(0, "200 INVITE"), 1);
+}
+
+#[test]
+fn two_holds_that_cross_are_both_answered() {
+    let mut world = World::machines();
+    let ours = world.call(0, &super::world::uri(1));
+    world.run(100);
+    let theirs = world.offered(1);
+    world.op(1, theirs, CallOp::Answer);
+    world.run(100);
+    world.forget();
+    let holds = [world.op(0, ours, CallOp::Hold), world.op(1, theirs, CallOp::Hold)];
+    world.run(20_000);
+    let sent = world.sent();
+    assert!(world.reply(0, holds[0]).is_some() && world.reply(1, holds[1]).is_some(), "{sent:#?}");
+    assert_eq!(world.reply(0, holds[0]), Some(Ok(())), "{sent:#?}");
+    world.op(0, ours, CallOp::Drop { cause: None });
+    world.run_out();
+    world.assert_empty();
+}
+
+#[test]
+fn a_hold_whose_password_is_refused_leaves_the_call_as_it_was() {
+    let (mut world, call, id) = slow();
+    let hold = world.op(0, call, CallOp::Hold);
+    world.say(0, call, offer(Flowing::Out));
+    world.run(20);
+    let mut headers = Headers::new();
+    headers.push("WWW-Authenticate", "Digest realm=\"example\", nonce=\"1\"");
+    world.agent(1, Command::RejectReinvite { id, status: Status::UNAUTHORIZED, headers });
+    world.run(50);
+    let refusal = world.reply(0, hold).unwrap().unwrap_err();
+    assert_eq!(refusal.cause, Some(offhook_spi::Cause::NotAuthorized));
+    assert_eq!((world.count(0, "BYE"), world.states(0, call).len()), (0, 0));
+    world.run(40_000);
+    assert!(world.ends[1].events.iter().all(|event| !matches!(event, Event::Ended { .. })));
+    reoffer(&mut world, id, Some(Flowing::Both));
+    world.say(0, call, answer(Flowing::Both));
+    world.run(50);
+    let answered = |event: &Event| matches!(event, Event::ReofferAnswered { outcome: Ok(_), .. });
+    assert!(world.ends[1].events.iter().any(answered), "{:#?}", world.sent());
+}
+
+#[test]
+fn what_the_msp_cannot_use_is_refused_and_the_call_goes_on() {
+    let (mut world, call, id) = slow();
+    reoffer(&mut world, id, Some(Flowing::Both));
+    world.say(0, call, SdpMessage::Unacceptable { detail: "no codec in common".to_owned() });
+    world.run(50);
+    let refused = |event: &Event| {
+        matches!(event, Event::ReofferAnswered { outcome: Err(Failure::Refused(response)), .. }
+            if response.status == Status::NOT_ACCEPTABLE_HERE)
+    };
+    assert!(world.ends[1].events.iter().any(refused));
+    assert!(world.states(0, call).is_empty());
+}
