@@ -25,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) held: bool,
     /// The description that goes on at the moment, beside the first one.
     pub(crate) exchange: Exchange,
+    /// So many of the MSP's next words belong to exchanges that came to nothing.
+    pub(crate) stale: u32,
     /// The way of the last message of the call.
     pub(crate) flow: Option<Flow>,
     /// What the last challenge to a request that goes on was answered with.
@@ -99,7 +101,25 @@ pub(crate) enum Exchange {
     Asked { sent: bool },
 }
 
+impl Exchange {
+    /// Whether the MSP owes us a word.
+    pub(crate) const fn waits_for_msp(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Ours { sent, .. } | Self::Asked { sent } => !*sent,
+            Self::Theirs { .. } => true,
+        }
+    }
+}
+
 impl Call {
+    /// Passes over a word of the MSP that comes too late to count; says whether it did.
+    pub(crate) const fn skips_word(&mut self) -> bool {
+        let late = self.stale > 0;
+        self.stale = self.stale.saturating_sub(1);
+        late
+    }
+
     pub(crate) fn session(&self) -> Option<SessionKey> {
         match self.media {
             Media::Session(session) => session,

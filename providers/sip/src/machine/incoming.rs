@@ -45,6 +45,7 @@ impl SipMachine {
             holding: false,
             held: false,
             exchange: Exchange::None,
+            stale: 0,
             flow: Some(flow),
             credentials: Headers::new(),
         };

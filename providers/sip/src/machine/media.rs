@@ -28,6 +28,13 @@ impl SipMachine {
         else {
             return;
         };
+        let is_word = matches!(
+            message,
+            SdpMessage::Offer { .. } | SdpMessage::Answer { .. } | SdpMessage::Unacceptable { .. }
+        );
+        if is_word && self.calls.get_mut(&serial).is_some_and(Call::skips_word) {
+            return;
+        }
         match message {
             SdpMessage::Offer { sdp } | SdpMessage::Answer { sdp } => self.described_by_msp(now, serial, sdp),
             SdpMessage::Unacceptable { .. } => self.unacceptable(now, serial),
@@ -217,10 +224,21 @@ impl SipMachine {
     }
 
     pub(super) fn reoffer_withdrawn(&mut self, serial: u64) {
-        if let Some(call) = self.calls.get_mut(&serial) {
-            call.exchange = Exchange::None;
-            self.relay(serial, SdpMessage::Rollback);
+        let theirs = self.calls.get(&serial).is_some_and(|call| {
+            matches!(call.exchange, Exchange::Theirs { .. } | Exchange::Asked { sent: false })
+        });
+        if theirs {
+            self.roll_back(serial);
         }
+    }
+
+    /// What goes on comes to nothing; what the MSP still says about it is not for the next exchange.
+    fn roll_back(&mut self, serial: u64) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        if std::mem::take(&mut call.exchange).waits_for_msp() {
+            call.stale += 1;
+        }
+        self.relay(serial, SdpMessage::Rollback);
     }
 
     /// Reports who holds whom.

@@ -71,6 +71,7 @@ impl SipMachine {
             holding: false,
             held: false,
             exchange: Exchange::None,
+            stale: 0,
             flow: None,
             credentials: Headers::new(),
         };

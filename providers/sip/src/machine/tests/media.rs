@@ -2,7 +2,7 @@
 //! Descriptions between the network and the MSP: crossing, late, foreign, too large, or of nobody.
 
 use offhook_sipcore::agent::{Command, Event, Failure, InviteId};
-use offhook_sipcore::message::{Headers, Status};
+use offhook_sipcore::message::{Headers, Message, Method, Request, Status, name};
 use offhook_spi::{CallKey, CallOp, Flowing, RefusalKind, SdpMessage};
 
 use super::world::{Msp, World, body, contact, sdp};
@@ -109,4 +109,59 @@ fn what_the_msp_cannot_use_is_refused_and_the_call_goes_on() {
     };
     assert!(world.ends[1].events.iter().any(refused));
     assert!(world.states(0, call).is_empty());
+}
+
+#[test]
+fn the_answer_to_an_offer_that_was_taken_back_is_not_sent_for_the_next_one() {
+    let (mut world, call, id) = slow();
+    reoffer(&mut world, id, Some(Flowing::Out));
+    withdraw(&mut world);
+    reoffer(&mut world, id, Some(Flowing::Both));
+    world.say(0, call, answer(Flowing::In));
+    world.run(50);
+    assert_eq!(world.count(0, "200 INVITE"), 0);
+    world.say(0, call, answer(Flowing::Both));
+    world.run(50);
+    assert_eq!(world.last_response(0, "200 INVITE").body, sdp(Flowing::Both));
+    let wanted = [offer(Flowing::Out), SdpMessage::Rollback, offer(Flowing::Both), SdpMessage::Commit];
+    assert_eq!(world.relayed(0, call), wanted);
+    assert_eq!(world.states(0, call), ["connected"]);
+}
+
+#[test]
+fn an_offer_that_nobody_wants_any_more_is_not_sent_for_a_hold() {
+    let (mut world, call, id) = slow();
+    reoffer(&mut world, id, None);
+    withdraw(&mut world);
+    let hold = world.op(0, call, CallOp::Hold);
+    world.say(0, call, offer(Flowing::Both));
+    assert_eq!(world.count(0, "INVITE"), 0);
+    world.say(0, call, offer(Flowing::Out));
+    world.run(20);
+    assert_eq!(world.last_request(0, "INVITE").body, sdp(Flowing::Out));
+    assert_eq!(world.reply(0, hold), None);
+}
+
+#[test]
+fn a_late_no_to_an_offer_that_was_taken_back_ends_nothing() {
+    let (mut world, call, id) = slow();
+    reoffer(&mut world, id, Some(Flowing::Out));
+    withdraw(&mut world);
+    world.say(0, call, SdpMessage::Unacceptable { detail: "no codec in common".to_owned() });
+    world.run(50);
+    assert_eq!((world.count(0, "BYE"), world.states(0, call).len()), (0, 0));
+}
+
+/// The far end takes its re-INVITE back; no agent of ours does, so this is written by hand.
+fn withdraw(world: &mut World) {
+    let invite = world.last_request(1, "INVITE");
+    let mut cancel = Request::new(Method::CANCEL, invite.uri.clone());
+    let number = invite.headers.cseq().unwrap().seq;
+    for name in [name::VIA, name::FROM, name::TO, name::CALL_ID] {
+        cancel.headers.push(name, invite.headers.get(name).unwrap());
+    }
+    cancel.headers.push(name::CSEQ, format!("{number} CANCEL"));
+    world.receive(0, Message::Request(cancel));
+    world.run(50);
+    assert_eq!(world.count(0, "487 INVITE"), 1);
 }

@@ -247,6 +247,14 @@ impl World {
         (call, id)
     }
 
+    /// A message of the test's own making, from the agent at 1.
+    pub(super) fn receive(&mut self, end: usize, message: Message) {
+        let (now, flow) = (self.now, self.flow(end, 1));
+        let Kind::Machine(machine) = &mut self.ends[end].kind else { panic!("{end} is no machine") };
+        machine.handle(now, Input::Receive { flow, message });
+        self.drain(end);
+    }
+
     // Time.
 
     /// Lets milliseconds pass.
