@@ -81,6 +81,8 @@ pub(crate) struct Outgoing {
 pub(crate) struct Incoming {
     /// It brought an offer; otherwise ours goes out with the answer.
     pub(crate) offered: bool,
+    /// Our offer was asked for.
+    pub(crate) asked: bool,
     /// What our side writes, once written: the answer, or the offer.
     pub(crate) description: Option<String>,
     /// The application's request to answer, until that can be done.

@@ -176,8 +176,7 @@ impl SipMachine {
             },
             TspCommand::Relay { call, data, .. } => self.relayed(now, call, &data),
             TspCommand::Session { call, session } => self.session(call, session),
-            // What can be abandoned is answered at once or by the network: the reply is on its way.
-            TspCommand::Abandon { .. } => {}
+            TspCommand::Abandon { request } => self.abandon(request),
             TspCommand::Line { request, line, op } => {
                 let refusal = Refusal::unsupported(format_args!("{line}"), op.required());
                 self.reply(request, Err(refusal));

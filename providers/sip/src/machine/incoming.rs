@@ -163,7 +163,10 @@ impl SipMachine {
             return self.reply(request, Err(refusal));
         }
         incoming.answer = Some(request);
-        if !incoming.offered && incoming.description.is_none() {
+        if !incoming.offered
+            && incoming.description.is_none()
+            && !std::mem::replace(&mut incoming.asked, true)
+        {
             return self.relay(serial, SdpMessage::OfferWanted { flow: Flowing::Both });
         }
         self.try_answer(now, serial);

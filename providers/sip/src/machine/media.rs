@@ -241,6 +241,22 @@ impl SipMachine {
         self.relay(serial, SdpMessage::Rollback);
     }
 
+    /// The core gives a request up. What waits for the MSP comes to nothing; what waits for the far end is on its
+    /// way, and its reply says what became of it. All else was answered at once.
+    pub(super) fn abandon(&mut self, request: RequestId) {
+        let asks = |call: &Call| call.outstanding().contains(&request);
+        let Some((serial, call)) = self.calls.iter_mut().find(|(_, call)| asks(call)) else { return };
+        let serial = *serial;
+        match (&mut call.phase, &call.exchange) {
+            (Phase::Incoming(incoming), _) => incoming.answer = None,
+            (_, Exchange::Ours { sent: false, .. }) => self.roll_back(serial),
+            _ => return,
+        }
+        let refusal =
+            Refusal::new(RefusalKind::Abandoned, "the request was given up before it was carried out");
+        self.reply(request, Err(refusal));
+    }
+
     /// Reports who holds whom.
     pub(super) fn told_of_hold(&mut self, serial: u64, holding: bool, held: bool) {
         let state = match (holding, held) {

@@ -5,4 +5,5 @@ mod holding;
 mod incoming;
 mod media;
 mod outgoing;
+mod remains;
 mod world;
