@@ -9,6 +9,10 @@ use offhook_spi::{CallKey, CallParams, Flowing, LineKey, RequestId, SessionKey, 
 
 use crate::location::Target;
 
+mod silence;
+
+pub(crate) use silence::Silence;
+
 /// One call.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -25,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) held: bool,
     /// The description that goes on at the moment, beside the first one.
     pub(crate) exchange: Exchange,
+    /// Its descriptions, where no MSP writes them.
+    pub(crate) silence: Silence,
     /// So many of the MSP's next words belong to exchanges that came to nothing.
     pub(crate) stale: u32,
     /// The way of the last message of the call.
@@ -166,16 +172,6 @@ pub(crate) fn flow_of(sdp: &str) -> Flowing {
         Flowing::Both if silent_address => Flowing::Out,
         flow => flow,
     }
-}
-
-/// A description for a line without media: one audio stream that never flows.
-pub(crate) fn silent_description(host: &str) -> String {
-    let family = if host.contains(':') { "IP6" } else { "IP4" };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    format!(
-        "v=0\r\no=- 1 1 IN {family} {host}\r\ns=-\r\nc=IN {family} {host}\r\nt=0 0\r\n\
-         m=audio 9 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=inactive\r\n"
-    )
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use offhook_spi::{
 
 use super::SipMachine;
 use super::outgoing::sdp_body;
-use crate::call::{Call, Closing, Exchange, Incoming, Media, Phase, silent_description};
+use crate::call::{Call, Closing, Exchange, Incoming, Media, Phase, Silence};
 use crate::config::LineMedia;
 
 /// Headers of a caller's own that are passed on as call data: how many, and how long.
@@ -45,6 +45,7 @@ impl SipMachine {
             holding: false,
             held: false,
             exchange: Exchange::None,
+            silence: Silence::new(serial),
             stale: 0,
             flow: Some(flow),
             credentials: Headers::new(),
@@ -56,13 +57,11 @@ impl SipMachine {
         self.sources.insert(serial, source);
         let info = Box::new(caller_info(request, config.trusted));
         self.tell(TspEvent::NewCall { line, call: key, info, state: CallState::Offering });
-        match (media, offer) {
-            (Media::Session(_), Some(sdp)) => self.relay(serial, SdpMessage::Offer { sdp }),
-            (Media::Session(_), None) => {}
-            (Media::Nobody, _) => {
-                let host = super::host_of(flow.local.ip());
-                self.wrote(now, serial, silent_description(&host));
+        if let Some(sdp) = offer {
+            if let Some(call) = self.calls.get_mut(&serial) {
+                call.silence.hear(&sdp);
             }
+            self.relay(serial, SdpMessage::Offer { sdp });
         }
         if config.ring.unwrap_or(true) {
             self.ring(now, serial);
@@ -154,19 +153,25 @@ impl SipMachine {
 
     /// Answers as soon as our description is written.
     pub(super) fn answer(&mut self, now: Moment, request: RequestId, serial: u64) {
-        let Some(Call { phase: Phase::Incoming(incoming), key, .. }) = self.calls.get_mut(&serial) else {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        let Phase::Incoming(incoming) = &mut call.phase else {
             let refusal = Refusal::new(RefusalKind::InvalidState, "the call waits for no answer");
             return self.reply(request, Err(refusal));
         };
         if incoming.answer.is_some() {
-            let refusal = Refusal::new(RefusalKind::Busy, format!("{key} is being answered already"));
+            let refusal = Refusal::new(RefusalKind::Busy, format!("{} is being answered already", call.key));
             return self.reply(request, Err(refusal));
         }
         incoming.answer = Some(request);
-        if !incoming.offered
-            && incoming.description.is_none()
-            && !std::mem::replace(&mut incoming.asked, true)
-        {
+        let must_ask = !incoming.offered && incoming.description.is_none() && !incoming.asked;
+        incoming.asked |= must_ask;
+        if call.session().is_none() {
+            // The core has named no session by now, so it has none: nobody else will write a description.
+            call.media = Media::Nobody;
+            let sdp = self.silence(serial);
+            return self.wrote(now, serial, sdp);
+        }
+        if must_ask {
             return self.relay(serial, SdpMessage::OfferWanted { flow: Flowing::Both });
         }
         self.try_answer(now, serial);

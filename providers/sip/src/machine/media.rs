@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Descriptions between the network and the MSP: hold, retrieve, and what the far end changes.
 
-use offhook_sipcore::agent::{Body, Command, Failure};
+use offhook_sipcore::agent::{Command, Failure};
 use offhook_sipcore::message::{Headers, Request, Response, Status};
 use offhook_spi::{
     CallKey, CallState, Cause, ConnectedMode, Flowing, Moment, Opaque, Refusal, RefusalKind, RequestId,
@@ -11,7 +11,7 @@ use offhook_spi::{
 use super::SipMachine;
 use super::incoming::description_of;
 use super::outgoing::{description, sdp_body};
-use crate::call::{Call, Exchange, Phase, flow_of, silent_description};
+use crate::call::{Call, Exchange, Phase, flow_of};
 use crate::cause;
 
 impl SipMachine {
@@ -125,8 +125,16 @@ impl SipMachine {
             let flow = if hold { Flowing::Out } else { Flowing::Both };
             return self.relay(serial, SdpMessage::OfferWanted { flow });
         }
-        let host = call.flow.map_or_else(|| "127.0.0.1".to_owned(), |flow| super::host_of(flow.local.ip()));
-        self.described_while_up(now, serial, silent_description(&host));
+        let sdp = self.silence(serial);
+        self.described_while_up(now, serial, sdp);
+    }
+
+    /// The next description of a call without media.
+    pub(super) fn silence(&mut self, serial: u64) -> String {
+        let own = self.sockets.first().map(|socket| socket.local.ip());
+        let Some(call) = self.calls.get_mut(&serial) else { return String::new() };
+        let ip = call.flow.map(|flow| flow.local.ip()).or(own);
+        call.silence.say(&ip.map_or_else(|| "127.0.0.1".to_owned(), super::host_of))
     }
 
     pub(super) fn reoffer_answered(
@@ -203,6 +211,7 @@ impl SipMachine {
                 if media {
                     return self.relay(serial, SdpMessage::Offer { sdp });
                 }
+                call.silence.hear(&sdp);
             }
             None => {
                 call.exchange = Exchange::Asked { sent: false };
@@ -212,13 +221,12 @@ impl SipMachine {
                 }
             }
         }
-        let host = call.flow.map_or_else(|| "127.0.0.1".to_owned(), |flow| super::host_of(flow.local.ip()));
-        let body = Some(Body::sdp(silent_description(&host)));
         if let Exchange::Theirs { flow } = std::mem::take(&mut call.exchange) {
             call.held = !flow.receives();
             let (holding, held) = (call.holding, call.held);
             self.told_of_hold(serial, holding, held);
         }
+        let body = sdp_body(self.silence(serial));
         let headers = self.own_contact(serial);
         self.agent(now, Command::AnswerReinvite { id, headers, body });
     }

@@ -11,7 +11,7 @@ use offhook_spi::{
 };
 
 use super::{Alarm, LookupId, SipMachine, host_of, name_addr};
-use crate::call::{Call, Closing, Exchange, Media, Outgoing, Phase, silent_description};
+use crate::call::{Call, Closing, Exchange, Media, Outgoing, Phase, Silence};
 use crate::cause;
 use crate::location::{Lookup, Target};
 
@@ -71,6 +71,7 @@ impl SipMachine {
             holding: false,
             held: false,
             exchange: Exchange::None,
+            silence: Silence::new(serial),
             stale: 0,
             flow: None,
             credentials: Headers::new(),
@@ -85,7 +86,10 @@ impl SipMachine {
         }
         match session {
             Some(_) => self.relay(serial, SdpMessage::OfferWanted { flow: offhook_spi::Flowing::Both }),
-            None => self.described(now, serial, silent_description(&self.own_host_name())),
+            None => {
+                let sdp = self.silence(serial);
+                self.described(now, serial, sdp);
+            }
         }
         self.look_up(now, serial);
     }
@@ -127,10 +131,6 @@ impl SipMachine {
             (Some(transport), None) => uri.with_param("transport", Some(transport)),
             _ => uri,
         })
-    }
-
-    fn own_host_name(&self) -> String {
-        self.sockets.first().map_or_else(|| "127.0.0.1".to_owned(), |socket| host_of(socket.local.ip()))
     }
 
     fn look_up(&mut self, now: Moment, serial: u64) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Descriptions between the network and the MSP: crossing, late, foreign, too large, or of nobody.
 
-use offhook_sipcore::agent::{Command, Event, Failure, InviteId};
+use offhook_sipcore::agent::{Body, Command, Event, Failure, InviteId};
 use offhook_sipcore::message::{Headers, Message, Method, Request, Status, name};
 use offhook_spi::{CallKey, CallOp, Flowing, RefusalKind, SdpMessage};
 
-use super::world::{Msp, World, body, contact, sdp};
+use super::world::{Msp, World, body, contact, invite, sdp};
+use crate::config::LineMedia;
 
 /// The far end offers within a call.
 fn reoffer(world: &mut World, id: InviteId, flow: Option<Flowing>) {
@@ -164,4 +165,67 @@ fn withdraw(world: &mut World) {
     world.receive(0, Message::Request(cancel));
     world.run(50);
     assert_eq!(world.count(0, "487 INVITE"), 1);
+}
+
+/// The lines of media in a body.
+fn lines(body: &[u8]) -> Vec<String> {
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    text.lines().filter(|line| line.starts_with("m=")).map(str::to_owned).collect()
+}
+
+/// The version in a body's `o=`.
+fn version(body: &[u8]) -> u64 {
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    let origin = text.lines().find(|line| line.starts_with("o=")).unwrap();
+    origin.split(' ').nth(2).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_line_whose_msp_is_missing_answers_with_silence() {
+    for offered in [Some(Flowing::Both), None] {
+        let mut world = World::scripted().without_msp();
+        let id = world.invite(invite(offered.and_then(body)));
+        world.run(50);
+        let call = world.offered(0);
+        let request = world.op(0, call, CallOp::Answer);
+        assert_eq!(world.reply(0, request), Some(Ok(())));
+        world.run(50);
+        assert_eq!(lines(&world.last_response(0, "200 INVITE").body), ["m=audio 9 RTP/AVP 0"]);
+        if offered.is_none() {
+            world.agent(1, Command::AckWith { id, body: body(Flowing::Neither) });
+            world.run(50);
+        }
+        assert_eq!(world.states(0, call), ["offering", "connected"]);
+        let hold = world.op(0, call, CallOp::Hold);
+        world.run(20);
+        let headers = contact(1);
+        world.agent(1, Command::AnswerReinvite { id, headers, body: body(Flowing::Neither) });
+        world.run(50);
+        assert_eq!(world.reply(0, hold), Some(Ok(())));
+    }
+}
+
+#[test]
+fn silence_answers_every_line_of_every_offer_under_a_new_version() {
+    let two = |port: u16| {
+        let sdp = format!("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n");
+        Some(Body::sdp(format!("{sdp}m=video 6000 RTP/AVP 31\r\n")))
+    };
+    let mut world = World::configured(|line| line.media = LineMedia::None);
+    let id = world.invite(invite(two(4000)));
+    world.run(50);
+    let call = world.offered(0);
+    world.op(0, call, CallOp::Answer);
+    world.run(50);
+    let first = world.last_response(0, "200 INVITE").body;
+    assert_eq!(lines(&first), ["m=audio 9 RTP/AVP 8", "m=video 0 RTP/AVP 31"]);
+    world.agent(1, Command::Reinvite { id, headers: Headers::new(), body: two(0) });
+    world.run(50);
+    let second = world.last_response(0, "200 INVITE").body;
+    assert_eq!(lines(&second), ["m=audio 0 RTP/AVP 8", "m=video 0 RTP/AVP 31"]);
+    world.op(0, call, CallOp::Hold);
+    world.run(20);
+    let third = world.last_request(0, "INVITE").body;
+    assert_eq!(lines(&third).len(), 2, "an offer repeats the lines that were agreed on");
+    assert_eq!([&first, &second, &third].map(|body| version(body)), [1, 2, 3]);
 }
