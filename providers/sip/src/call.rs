@@ -27,6 +27,8 @@ pub(crate) struct Call {
     pub(crate) holding: bool,
     /// The far end holds us.
     pub(crate) held: bool,
+    /// How our last offer that stands wants media to flow: the MSP answers by it.
+    pub(crate) wish: Flowing,
     /// The description that goes on at the moment, beside the first one.
     pub(crate) exchange: Exchange,
     /// Its descriptions, where no MSP writes them.
@@ -102,11 +104,11 @@ pub(crate) enum Exchange {
     None,
     /// We hold or retrieve: the MSP writes the offer, then the far end answers. The request is there until it
     /// has been answered.
-    Ours { request: Option<RequestId>, hold: bool, sent: bool },
+    Ours { request: Option<RequestId>, hold: bool, flow: Flowing, sent: bool },
     /// The far end offers; the MSP writes the answer. `flow` is what the far end wants, seen from it.
     Theirs { flow: Flowing },
     /// The far end asks for our offer; the MSP writes it, the ACK brings the answer.
-    Asked { sent: bool },
+    Asked { flow: Flowing, sent: bool },
 }
 
 impl Exchange {
@@ -114,13 +116,29 @@ impl Exchange {
     pub(crate) const fn waits_for_msp(&self) -> bool {
         match self {
             Self::None => false,
-            Self::Ours { sent, .. } | Self::Asked { sent } => !*sent,
+            Self::Ours { sent, .. } | Self::Asked { sent, .. } => !*sent,
             Self::Theirs { .. } => true,
         }
     }
 }
 
 impl Call {
+    /// How our media shall flow: each direction is held by itself (RFC 3264 section 8.4).
+    pub(crate) const fn flow(&self, holding: bool) -> Flowing {
+        Flowing::of(!self.held, !holding)
+    }
+
+    /// Takes what the far end answered to an offer in which media flow so. Whom we did not let hear us has not
+    /// said whether it wants to, and who answers a hold with `inactive` seldom means to hold us.
+    pub(crate) fn was_answered(&mut self, flow: Flowing, answer: &str) {
+        self.wish = flow;
+        match (flow, flow_of(answer)) {
+            (Flowing::Both, Flowing::Out) => self.held = true,
+            (Flowing::Both, Flowing::Both) => self.held = false,
+            _ => {}
+        }
+    }
+
     /// Passes over a word of the MSP that comes too late to count; says whether it did.
     pub(crate) const fn skips_word(&mut self) -> bool {
         let late = self.stale > 0;

@@ -44,6 +44,7 @@ impl SipMachine {
             phase: Phase::Incoming(Incoming { offered: offer.is_some(), ..Incoming::default() }),
             holding: false,
             held: false,
+            wish: Flowing::Both,
             exchange: Exchange::None,
             silence: Silence::new(serial),
             stale: 0,
@@ -224,7 +225,7 @@ impl SipMachine {
     /// The ACK came: the call is up; if it answers our offer, that goes to the MSP.
     pub(super) fn acked(&mut self, now: Moment, serial: u64, request: &Request) {
         let Some(call) = self.calls.get_mut(&serial) else { return };
-        let (media, holding, held) = (call.has_media(), call.holding, call.held);
+        let media = call.has_media();
         match &call.phase {
             Phase::Answering { offered } => {
                 let offered = *offered;
@@ -237,16 +238,8 @@ impl SipMachine {
                 }
                 self.state(serial, CallState::CONNECTED);
             }
-            Phase::Up if call.exchange == (Exchange::Asked { sent: true }) => {
-                call.exchange = Exchange::None;
-                match description_of(request) {
-                    Some(sdp) if media => self.relay(serial, SdpMessage::Answer { sdp }),
-                    Some(_) => {}
-                    None => self.relay(serial, SdpMessage::Rollback),
-                }
-                self.told_of_hold(serial, holding, held);
-            }
-            _ => {}
+            Phase::Up => self.acked_while_up(now, serial, request),
+            Phase::Outgoing(_) | Phase::Incoming(_) => {}
         }
     }
 }

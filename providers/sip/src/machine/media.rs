@@ -64,17 +64,15 @@ impl SipMachine {
             }
             Exchange::Theirs { flow } => {
                 // What they send, we receive: held when they do not want to hear us.
-                let held = !flow.receives();
+                call.held = !flow.receives();
                 call.exchange = Exchange::None;
-                call.held = held;
-                let holding = call.holding;
                 let body = sdp_body(sdp);
                 let headers = self.own_contact(serial);
                 self.agent(now, Command::AnswerReinvite { id, headers, body });
                 self.relay(serial, SdpMessage::Commit);
-                self.told_of_hold(serial, holding, held);
+                self.told_of_hold(serial);
             }
-            Exchange::Asked { sent } if !*sent => {
+            Exchange::Asked { sent, .. } if !*sent => {
                 *sent = true;
                 let body = sdp_body(sdp);
                 let headers = self.own_contact(serial);
@@ -93,7 +91,7 @@ impl SipMachine {
                 self.hang_up(now, serial, Some(Cause::IncompatibleDestination));
             }
             Phase::Up => match std::mem::take(&mut call.exchange) {
-                Exchange::Theirs { .. } | Exchange::Asked { sent: false } => {
+                Exchange::Theirs { .. } | Exchange::Asked { sent: false, .. } => {
                     let status = Status::NOT_ACCEPTABLE_HERE;
                     self.agent(now, Command::RejectReinvite { id, status, headers: Headers::new() });
                 }
@@ -103,7 +101,7 @@ impl SipMachine {
                     self.reply_to(request, Err(refusal));
                 }
                 // The answer to what was agreed cannot be used: nothing flows any more.
-                Exchange::None | Exchange::Asked { sent: true } => {
+                Exchange::None | Exchange::Asked { sent: true, .. } => {
                     self.hang_up(now, serial, Some(Cause::IncompatibleDestination));
                 }
             },
@@ -120,9 +118,15 @@ impl SipMachine {
             );
             return self.reply(request, Err(refusal));
         }
-        call.exchange = Exchange::Ours { request: Some(request), hold, sent: false };
+        self.change(now, serial, Some(request), hold);
+    }
+
+    /// Offers the flow that fits who holds whom.
+    fn change(&mut self, now: Moment, serial: u64, request: Option<RequestId>, hold: bool) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        let flow = call.flow(hold);
+        call.exchange = Exchange::Ours { request, hold, flow, sent: false };
         if call.has_media() {
-            let flow = if hold { Flowing::Out } else { Flowing::Both };
             return self.relay(serial, SdpMessage::OfferWanted { flow });
         }
         let sdp = self.silence(serial);
@@ -145,20 +149,22 @@ impl SipMachine {
     ) {
         let Some(call) = self.calls.get_mut(&serial) else { return };
         call.credentials = Headers::new();
-        let Exchange::Ours { request, hold, .. } = std::mem::take(&mut call.exchange) else { return };
+        let Exchange::Ours { request, hold, flow, .. } = std::mem::take(&mut call.exchange) else { return };
         match outcome {
             Ok(response) => {
                 call.holding = hold;
-                let held = call.held;
                 match description(&response) {
-                    Some(sdp) => self.relay(serial, SdpMessage::Answer { sdp }),
+                    Some(sdp) => {
+                        call.was_answered(flow, &sdp);
+                        self.relay(serial, SdpMessage::Answer { sdp });
+                    }
                     None if call.has_media() => {
                         return self.hang_up(now, serial, Some(Cause::IncompatibleDestination));
                     }
                     None => {}
                 }
                 self.reply_to(request, Ok(()));
-                self.told_of_hold(serial, hold, held);
+                self.told_of_hold(serial);
             }
             Err(failure) => {
                 self.relay(serial, SdpMessage::Rollback);
@@ -214,17 +220,17 @@ impl SipMachine {
                 call.silence.hear(&sdp);
             }
             None => {
-                call.exchange = Exchange::Asked { sent: false };
+                // Whoever asks wants to hear all that we can do, and says anew whether it holds us.
+                let flow = Flowing::of(true, !call.holding);
+                call.exchange = Exchange::Asked { flow, sent: false };
                 if media {
-                    let flow = if call.holding { Flowing::Out } else { Flowing::Both };
                     return self.relay(serial, SdpMessage::OfferWanted { flow });
                 }
             }
         }
         if let Exchange::Theirs { flow } = std::mem::take(&mut call.exchange) {
             call.held = !flow.receives();
-            let (holding, held) = (call.holding, call.held);
-            self.told_of_hold(serial, holding, held);
+            self.told_of_hold(serial);
         }
         let body = sdp_body(self.silence(serial));
         let headers = self.own_contact(serial);
@@ -233,7 +239,7 @@ impl SipMachine {
 
     pub(super) fn reoffer_withdrawn(&mut self, serial: u64) {
         let theirs = self.calls.get(&serial).is_some_and(|call| {
-            matches!(call.exchange, Exchange::Theirs { .. } | Exchange::Asked { sent: false })
+            matches!(call.exchange, Exchange::Theirs { .. } | Exchange::Asked { sent: false, .. })
         });
         if theirs {
             self.roll_back(serial);
@@ -265,9 +271,41 @@ impl SipMachine {
         self.reply(request, Err(refusal));
     }
 
+    /// The ACK to our answer within a call: the end of what goes on.
+    pub(super) fn acked_while_up(&mut self, now: Moment, serial: u64, request: &Request) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        match call.exchange {
+            Exchange::Asked { flow, sent: true } => {
+                call.exchange = Exchange::None;
+                match description_of(request) {
+                    Some(sdp) => {
+                        call.was_answered(flow, &sdp);
+                        self.relay(serial, SdpMessage::Answer { sdp });
+                    }
+                    None => self.relay(serial, SdpMessage::Rollback),
+                }
+                self.told_of_hold(serial);
+            }
+            Exchange::None => self.widen(now, serial),
+            _ => {}
+        }
+    }
+
+    /// The far end has retrieved us while the MSP answers by a wish from when it held us: we offer what can flow
+    /// now, or one side would stay unheard.
+    fn widen(&mut self, now: Moment, serial: u64) {
+        let Some(call) = self.calls.get(&serial).filter(|call| call.has_media()) else { return };
+        let (can, wish) = (call.flow(call.holding), call.wish);
+        let lacks = can.sends() && !wish.sends() || can.receives() && !wish.receives();
+        if lacks {
+            self.change(now, serial, None, call.holding);
+        }
+    }
+
     /// Reports who holds whom.
-    pub(super) fn told_of_hold(&mut self, serial: u64, holding: bool, held: bool) {
-        let state = match (holding, held) {
+    pub(super) fn told_of_hold(&mut self, serial: u64) {
+        let Some(call) = self.calls.get(&serial) else { return };
+        let state = match (call.holding, call.held) {
             (true, _) => CallState::OnHold,
             (false, true) => CallState::Connected { mode: ConnectedMode::ActiveHeld },
             (false, false) => CallState::CONNECTED,

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use offhook_sipcore::agent::{Body, Command, Ending, Failure, InviteId, Transport, prefers_stream};
 use offhook_sipcore::message::{Headers, Method, Request, Response, Status, Uri, name};
 use offhook_spi::{
-    Address, CallInfo, CallKey, CallParams, CallState, Cause, LineKey, Moment, Party, Presentation, Refusal,
-    RefusalKind, RequestId, SdpMessage, SessionKey, StateKind, TspEvent,
+    Address, CallInfo, CallKey, CallParams, CallState, Cause, Flowing, LineKey, Moment, Party, Presentation,
+    Refusal, RefusalKind, RequestId, SdpMessage, SessionKey, StateKind, TspEvent,
 };
 
 use super::{Alarm, LookupId, SipMachine, host_of, name_addr};
@@ -70,6 +70,7 @@ impl SipMachine {
             phase: Phase::Outgoing(Box::new(outgoing)),
             holding: false,
             held: false,
+            wish: Flowing::Both,
             exchange: Exchange::None,
             silence: Silence::new(serial),
             stale: 0,
@@ -85,7 +86,7 @@ impl SipMachine {
             self.set_alarm(now + timeout, Alarm::NoAnswer(serial));
         }
         match session {
-            Some(_) => self.relay(serial, SdpMessage::OfferWanted { flow: offhook_spi::Flowing::Both }),
+            Some(_) => self.relay(serial, SdpMessage::OfferWanted { flow: Flowing::Both }),
             None => {
                 let sdp = self.silence(serial);
                 self.described(now, serial, sdp);
