@@ -5,6 +5,7 @@
 //! `outgoing` is a call of ours, `incoming` one of theirs, `media` the descriptions that go between the
 //! network and the MSP, `registering` the accounts.
 
+mod body;
 mod incoming;
 mod media;
 mod outgoing;

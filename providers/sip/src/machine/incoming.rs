@@ -11,7 +11,7 @@ use offhook_spi::{
 };
 
 use super::SipMachine;
-use super::outgoing::sdp_body;
+use super::body::{self, sdp_body};
 use crate::call::{Call, Closing, Exchange, Incoming, Media, Phase, Silence};
 use crate::config::LineMedia;
 
@@ -25,8 +25,11 @@ impl SipMachine {
             Ok(line) => line,
             Err((status, headers)) => return self.agent(now, Command::Reject { id, status, headers }),
         };
+        let offer = match body::offered(request) {
+            Ok(offer) => offer,
+            Err((status, headers)) => return self.agent(now, Command::Reject { id, status, headers }),
+        };
         let Some(config) = self.lines.get(line).map(|line| line.config.clone()) else { return };
-        let offer = description_of(request);
         self.serial += 1;
         let serial = self.serial;
         self.provider_serial += 1;
@@ -231,7 +234,7 @@ impl SipMachine {
                 let offered = *offered;
                 call.phase = Phase::Up;
                 if offered && media {
-                    match description_of(request) {
+                    match body::acknowledged(request) {
                         Some(sdp) => self.relay(serial, SdpMessage::Answer { sdp }),
                         None => return self.hang_up(now, serial, Some(Cause::IncompatibleDestination)),
                     }
@@ -242,13 +245,6 @@ impl SipMachine {
             Phase::Outgoing(_) | Phase::Incoming(_) => {}
         }
     }
-}
-
-/// The session description of a request, if it has one.
-pub(super) fn description_of(request: &Request) -> Option<String> {
-    let kind = request.headers.get(name::CONTENT_TYPE)?;
-    let is_sdp = kind.trim().to_ascii_lowercase().starts_with("application/sdp");
-    (is_sdp && !request.body.is_empty()).then(|| String::from_utf8_lossy(&request.body).into_owned())
 }
 
 /// What an INVITE says about itself.

@@ -9,8 +9,7 @@ use offhook_spi::{
 };
 
 use super::SipMachine;
-use super::incoming::description_of;
-use super::outgoing::{description, sdp_body};
+use super::body::{self, sdp_body};
 use crate::call::{Call, Exchange, Phase, flow_of};
 use crate::cause;
 
@@ -153,12 +152,16 @@ impl SipMachine {
         match outcome {
             Ok(response) => {
                 call.holding = hold;
-                match description(&response) {
+                match body::answered(&response).unwrap_or_default() {
                     Some(sdp) => {
                         call.was_answered(flow, &sdp);
                         self.relay(serial, SdpMessage::Answer { sdp });
                     }
                     None if call.has_media() => {
+                        let detail = format!("the far end does not describe how {} goes on", call.key);
+                        let refusal = Refusal::new(RefusalKind::OperationFailed, detail)
+                            .with_cause(Cause::IncompatibleDestination);
+                        self.reply_to(request, Err(refusal));
                         return self.hang_up(now, serial, Some(Cause::IncompatibleDestination));
                     }
                     None => {}
@@ -211,7 +214,13 @@ impl SipMachine {
             let status = Status::REQUEST_PENDING;
             return self.agent(now, Command::RejectReinvite { id, status, headers: Headers::new() });
         }
-        match description_of(request) {
+        let offer = match body::offered(request) {
+            Ok(offer) => offer,
+            Err((status, headers)) => {
+                return self.agent(now, Command::RejectReinvite { id, status, headers });
+            }
+        };
+        match offer {
             Some(sdp) => {
                 call.exchange = Exchange::Theirs { flow: flow_of(&sdp) };
                 if media {
@@ -277,7 +286,7 @@ impl SipMachine {
         match call.exchange {
             Exchange::Asked { flow, sent: true } => {
                 call.exchange = Exchange::None;
-                match description_of(request) {
+                match body::acknowledged(request) {
                     Some(sdp) => {
                         call.was_answered(flow, &sdp);
                         self.relay(serial, SdpMessage::Answer { sdp });

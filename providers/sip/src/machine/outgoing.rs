@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 
-use offhook_sipcore::agent::{Body, Command, Ending, Failure, InviteId, Transport, prefers_stream};
+use offhook_sipcore::agent::{Command, Ending, Failure, InviteId, Transport, prefers_stream};
 use offhook_sipcore::message::{Headers, Method, Request, Response, Status, Uri, name};
 use offhook_spi::{
     Address, CallInfo, CallKey, CallParams, CallState, Cause, Flowing, LineKey, Moment, Party, Presentation,
     Refusal, RefusalKind, RequestId, SdpMessage, SessionKey, StateKind, TspEvent,
 };
 
+use super::body;
 use super::{Alarm, LookupId, SipMachine, host_of, name_addr};
 use crate::call::{Call, Closing, Exchange, Media, Outgoing, Phase, Silence};
 use crate::cause;
@@ -278,8 +279,7 @@ impl SipMachine {
         if response.status == Status::TRYING {
             return self.state(serial, CallState::Proceeding);
         }
-        let sdp = description(response);
-        if let Some(sdp) = sdp
+        if let Ok(Some(sdp)) = body::answered(response)
             && let Some(Call { phase: Phase::Outgoing(outgoing), .. }) = self.calls.get_mut(&serial)
             && outgoing.early.as_deref() != Some(sdp.as_str())
         {
@@ -300,7 +300,9 @@ impl SipMachine {
     pub(super) fn answered(&mut self, now: Moment, serial: u64, response: &Response) {
         let Some(call) = self.calls.get_mut(&serial) else { return };
         let Phase::Outgoing(outgoing) = &mut call.phase else { return };
-        let sdp = description(response).or_else(|| outgoing.early.take());
+        // An early answer stands where the final one says nothing; one that cannot be used is none.
+        let sdp =
+            body::answered(response).map(|sdp| sdp.or_else(|| outgoing.early.take())).unwrap_or_default();
         let key = call.key;
         let media = call.has_media();
         call.phase = Phase::Up;
@@ -376,19 +378,4 @@ impl SipMachine {
         let gave_up = incoming && cause == Cause::NormalClearing;
         self.over(serial, if gave_up { Cause::Cancelled } else { cause });
     }
-}
-
-/// The session description in a response, if it has one.
-pub(super) fn description(response: &Response) -> Option<String> {
-    let is_sdp = response
-        .headers
-        .get(name::CONTENT_TYPE)
-        .is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("application/sdp"));
-    let wanted = is_sdp && !response.body.is_empty();
-    wanted.then(|| String::from_utf8_lossy(&response.body).into_owned())
-}
-
-/// A body to send with a description.
-pub(super) fn sdp_body(sdp: String) -> Option<Body> {
-    Some(Body::sdp(sdp.into_bytes()))
 }

@@ -3,7 +3,7 @@
 
 use offhook_sipcore::agent::{Body, Command, Event, Failure, InviteId};
 use offhook_sipcore::message::{Headers, Message, Method, Request, Status, name};
-use offhook_spi::{CallKey, CallOp, Flowing, RefusalKind, SdpMessage};
+use offhook_spi::{CallKey, CallOp, Cause, Flowing, RefusalKind, SdpMessage, TspEvent};
 
 use super::world::{Msp, World, body, contact, invite, sdp};
 use crate::config::LineMedia;
@@ -87,7 +87,7 @@ fn a_hold_whose_password_is_refused_leaves_the_call_as_it_was() {
     world.agent(1, Command::RejectReinvite { id, status: Status::UNAUTHORIZED, headers });
     world.run(50);
     let refusal = world.reply(0, hold).unwrap().unwrap_err();
-    assert_eq!(refusal.cause, Some(offhook_spi::Cause::NotAuthorized));
+    assert_eq!(refusal.cause, Some(Cause::NotAuthorized));
     assert_eq!((world.count(0, "BYE"), world.states(0, call).len()), (0, 0));
     world.run(40_000);
     assert!(world.ends[1].events.iter().all(|event| !matches!(event, Event::Ended { .. })));
@@ -228,4 +228,84 @@ fn silence_answers_every_line_of_every_offer_under_a_new_version() {
     let third = world.last_request(0, "INVITE").body;
     assert_eq!(lines(&third).len(), 2, "an offer repeats the lines that were agreed on");
     assert_eq!([&first, &second, &third].map(|body| version(body)), [1, 2, 3]);
+}
+
+/// A body that is no description.
+fn foreign() -> Option<Body> {
+    Some(Body { kind: "application/isup".into(), bytes: "x".into() })
+}
+
+/// A description that the core would not carry.
+fn huge() -> Option<Body> {
+    Some(Body::sdp(format!("{}{}", sdp(Flowing::Both), "a=x:0123456789\r\n".repeat(3_700))))
+}
+
+#[test]
+fn an_invite_with_another_body_is_told_what_would_be_understood() {
+    let mut world = World::scripted();
+    world.invite(invite(foreign()));
+    world.run_out();
+    let refusal = world.last_response(0, "415 INVITE");
+    assert_eq!(refusal.headers.get(name::ACCEPT), Some("application/sdp"));
+    assert!(world.ends[0].told.iter().all(|event| !matches!(event, TspEvent::NewCall { .. })));
+    world.assert_empty();
+}
+
+#[test]
+fn a_reinvite_with_another_body_is_refused_and_the_call_goes_on() {
+    for (body, kind) in [(foreign(), "415 INVITE"), (huge(), "413 INVITE")] {
+        let mut world = World::scripted();
+        let (call, id) = world.up();
+        world.agent(1, Command::Reinvite { id, headers: Headers::new(), body });
+        world.run(50);
+        assert_eq!(world.count(0, kind), 1, "{:?}", world.sent());
+        assert!(world.relayed(0, call).is_empty() && world.states(0, call).is_empty());
+        reoffer(&mut world, id, Some(Flowing::Both));
+        assert_eq!(world.count(0, "200 INVITE"), 1);
+    }
+}
+
+#[test]
+fn an_offer_that_nobody_would_carry_is_too_large() {
+    let mut world = World::scripted();
+    world.invite(invite(huge()));
+    world.run_out();
+    assert_eq!(world.count(0, "413 INVITE"), 1, "{:?}", world.sent());
+    world.assert_empty();
+}
+
+#[test]
+fn an_answer_that_nobody_would_carry_ends_the_call() {
+    let mut world = World::scripted();
+    let call = world.call(0, &super::world::uri(1));
+    world.run(50);
+    let id = world.invited();
+    for (status, body) in [(Status::SESSION_PROGRESS, huge()), (Status::OK, huge())] {
+        world.agent(1, Command::Answer { id, status, headers: contact(1), body });
+        world.run(50);
+    }
+    world.run_out();
+    assert_eq!(
+        world.states(0, call).last_chunk(),
+        Some(&["disconnected IncompatibleDestination", "idle"].map(str::to_owned))
+    );
+    assert_eq!(world.relayed(0, call), [SdpMessage::OfferWanted { flow: Flowing::Both }]);
+    world.assert_empty();
+}
+
+#[test]
+fn an_answer_to_a_hold_that_nobody_would_carry_ends_the_call() {
+    let mut world = World::scripted();
+    let (call, id) = world.up();
+    let hold = world.op(0, call, CallOp::Hold);
+    world.run(20);
+    world.agent(1, Command::AnswerReinvite { id, headers: contact(1), body: huge() });
+    world.run_out();
+    let refusal = world.reply(0, hold).unwrap().unwrap_err();
+    assert_eq!(refusal.cause, Some(Cause::IncompatibleDestination));
+    assert_eq!(
+        world.states(0, call).last_chunk(),
+        Some(&["disconnected IncompatibleDestination", "idle"].map(str::to_owned))
+    );
+    world.assert_empty();
 }
