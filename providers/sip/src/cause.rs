@@ -24,7 +24,9 @@ fn of_reason(headers: &Headers) -> Option<Cause> {
             .find(|reason| reason.protocol.eq_ignore_ascii_case(protocol))
             .and_then(|reason| reason.cause)
     };
-    let q850 = number("Q.850").and_then(|cause| u8::try_from(cause).ok()).map(Cause::from_q850);
+    // A cause of Q.850 has seven bits; anything above is no cause.
+    let q850 = number("Q.850").and_then(|cause| u8::try_from(cause).ok()).filter(|cause| *cause <= 127);
+    let q850 = q850.map(Cause::from_q850);
     q850.or_else(|| match number("SIP")? {
         200 => Some(Cause::AnsweredElsewhere),
         status @ 300..=699 => Some(of_status(status)),
@@ -160,6 +162,20 @@ mod tests {
         let mut headers = Headers::new();
         headers.push(name::REASON, "SIP;cause=200;text=\"Call completed elsewhere\"");
         assert_eq!(of_end(&headers, Cause::Cancelled), Cause::AnsweredElsewhere);
+    }
+
+    #[test]
+    fn a_number_that_q850_does_not_have_is_passed_over() {
+        for number in ["128", "200", "255", "256", "65535", "99999"] {
+            let mut headers = Headers::new();
+            headers.push(name::REASON, format!("Q.850;cause={number}"));
+            assert_eq!(of_response(Status::BUSY_HERE, &headers), Cause::UserBusy, "{number}");
+            headers.push(name::REASON, "SIP;cause=603");
+            assert_eq!(of_end(&headers, Cause::NormalClearing), Cause::CallRejected, "{number}");
+        }
+        let mut headers = Headers::new();
+        headers.push(name::REASON, "Q.850;cause=127");
+        assert_eq!(of_end(&headers, Cause::NormalClearing), Cause::Interworking);
     }
 
     #[test]
