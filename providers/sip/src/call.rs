@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use offhook_sipcore::agent::{Flow, InviteId};
 use offhook_sipcore::message::{Headers, Uri};
-use offhook_spi::{CallKey, CallParams, Flowing, LineKey, RequestId, SessionKey, StateKind};
+use offhook_spi::{CallKey, CallParams, Flowing, LineKey, Moment, RequestId, SessionKey, StateKind};
 
 use crate::location::Target;
 
@@ -39,6 +39,8 @@ pub(crate) struct Call {
     pub(crate) flow: Option<Flow>,
     /// What the last challenge to a request that goes on was answered with.
     pub(crate) credentials: Headers,
+    /// The alarm at which it counts as not answered.
+    pub(crate) patience: Option<(Moment, u64)>,
 }
 
 /// What is remembered of a call that is over for the core and whose last message may still be challenged.
@@ -123,6 +125,29 @@ impl Exchange {
 }
 
 impl Call {
+    /// A call that begins, under the name that the agent knows it by.
+    pub(crate) fn new(id: InviteId, key: CallKey, line: LineKey, media: Media, phase: Phase) -> Self {
+        let (InviteId::Incoming(number) | InviteId::Outgoing(number)) = id;
+        let told = if matches!(phase, Phase::Incoming(_)) { StateKind::Offering } else { StateKind::Unknown };
+        Self {
+            key,
+            line,
+            id,
+            media,
+            told,
+            phase,
+            holding: false,
+            held: false,
+            wish: Flowing::Both,
+            exchange: Exchange::None,
+            silence: Silence::new(number),
+            stale: 0,
+            flow: None,
+            credentials: Headers::new(),
+            patience: None,
+        }
+    }
+
     /// How our media shall flow: each direction is held by itself (RFC 3264 section 8.4).
     pub(crate) const fn flow(&self, holding: bool) -> Flowing {
         Flowing::of(!self.held, !holding)

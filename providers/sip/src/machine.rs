@@ -245,13 +245,17 @@ impl SipMachine {
     /// Ends a call from our side: whatever the network still says about it concerns nobody.
     fn hang_up(&mut self, now: Moment, serial: u64, cause: Option<Cause>) {
         let Some(call) = self.calls.get(&serial) else { return };
-        let id = call.id;
+        let (id, line) = (call.id, call.line);
+        let was_sent = !matches!(&call.phase, Phase::Outgoing(outgoing) if !outgoing.sent);
+        // The agent's last word on the call takes the entry away; what it never knew it says nothing about.
+        if was_sent {
+            self.closing.insert(id, Closing { line, credentials: Headers::new() });
+        }
         let mut headers = Headers::new();
         let told = match &call.phase {
-            Phase::Outgoing(outgoing) => {
-                let sent = outgoing.sent;
+            Phase::Outgoing(_) => {
                 crate::cause::add_reason(&mut headers, cause.unwrap_or(Cause::NormalClearing));
-                if sent {
+                if was_sent {
                     self.agent(now, Command::Cancel { id, headers });
                 }
                 Cause::Cancelled
@@ -269,10 +273,6 @@ impl SipMachine {
                 cause.unwrap_or(Cause::NormalClearing)
             }
         };
-        let line = self.calls.get(&serial).map(|call| call.line);
-        if let Some(line) = line {
-            self.closing.insert(id, Closing { line, credentials: Headers::new() });
-        }
         self.over(serial, told);
     }
 
@@ -282,6 +282,9 @@ impl SipMachine {
         self.by_key.remove(&call.key);
         self.by_invite.remove(&call.id);
         self.lookups.remove(&LookupId::Call(serial));
+        if let Some(alarm) = call.patience {
+            self.alarms.remove(&alarm);
+        }
         if let Some(source) = self.sources.remove(&serial)
             && let Some(count) = self.per_source.get_mut(&source)
         {
@@ -399,9 +402,10 @@ impl SipMachine {
         }
     }
 
-    fn set_alarm(&mut self, at: Moment, alarm: Alarm) {
+    fn set_alarm(&mut self, at: Moment, alarm: Alarm) -> (Moment, u64) {
         self.serial += 1;
         self.alarms.insert((at, self.serial), alarm);
+        (at, self.serial)
     }
 
     fn wake(&mut self, now: Moment) {

@@ -6,13 +6,12 @@ use offhook_sipcore::digest::{Password, Verdict};
 use offhook_sipcore::message::{Headers, NameAddr, Request, Status, Uri, name};
 use offhook_spi::{
     Address, CallDatum, CallDirection, CallInfo, CallKey, CallReason, CallState, Cause, Flowing, LineKey,
-    MediaSet, Moment, Party, Presentation, Refusal, RefusalKind, RequestId, SdpMessage, SessionKey,
-    StateKind, TspEvent,
+    MediaSet, Moment, Party, Presentation, Refusal, RefusalKind, RequestId, SdpMessage, SessionKey, TspEvent,
 };
 
 use super::SipMachine;
 use super::body::{self, sdp_body};
-use crate::call::{Call, Closing, Exchange, Incoming, Media, Phase, Silence};
+use crate::call::{Call, Closing, Incoming, Media, Phase};
 use crate::config::LineMedia;
 
 /// Headers of a caller's own that are passed on as call data: how many, and how long.
@@ -38,22 +37,8 @@ impl SipMachine {
             LineMedia::Rtp => Media::Session(None),
             LineMedia::None => Media::Nobody,
         };
-        let call = Call {
-            key,
-            line,
-            id,
-            media,
-            told: StateKind::Offering,
-            phase: Phase::Incoming(Incoming { offered: offer.is_some(), ..Incoming::default() }),
-            holding: false,
-            held: false,
-            wish: Flowing::Both,
-            exchange: Exchange::None,
-            silence: Silence::new(serial),
-            stale: 0,
-            flow: Some(flow),
-            credentials: Headers::new(),
-        };
+        let phase = Phase::Incoming(Incoming { offered: offer.is_some(), ..Incoming::default() });
+        let call = Call { flow: Some(flow), ..Call::new(id, key, line, media, phase) };
         self.calls.insert(serial, call);
         self.by_key.insert(key, serial);
         self.by_invite.insert(id, serial);

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use offhook_sipcore::agent::{Command, Ending, Failure, InviteId, Transport, prefers_stream};
+use offhook_sipcore::agent::{Command, Ending, Failure, Flow, InviteId, Transport, prefers_stream};
 use offhook_sipcore::message::{Headers, Method, Request, Response, Status, Uri, name};
 use offhook_spi::{
     Address, CallInfo, CallKey, CallParams, CallState, Cause, Flowing, LineKey, Moment, Party, Presentation,
@@ -12,7 +12,7 @@ use offhook_spi::{
 
 use super::body;
 use super::{Alarm, LookupId, SipMachine, host_of, name_addr};
-use crate::call::{Call, Closing, Exchange, Media, Outgoing, Phase, Silence};
+use crate::call::{Call, Closing, Media, Outgoing, Phase};
 use crate::cause;
 use crate::location::{Lookup, Target};
 
@@ -62,29 +62,18 @@ impl SipMachine {
         let id = InviteId::Outgoing(serial);
         let no_answer = params.no_answer_timeout;
         let outgoing = Outgoing { to: uri, params, targets: None, offer: None, sent: false, early: None };
-        let call = Call {
-            key,
-            line,
-            id,
-            media: session.map_or(Media::Nobody, |session| Media::Session(Some(session))),
-            told: StateKind::Unknown,
-            phase: Phase::Outgoing(Box::new(outgoing)),
-            holding: false,
-            held: false,
-            wish: Flowing::Both,
-            exchange: Exchange::None,
-            silence: Silence::new(serial),
-            stale: 0,
-            flow: None,
-            credentials: Headers::new(),
-        };
+        let media = session.map_or(Media::Nobody, |session| Media::Session(Some(session)));
+        let call = Call::new(id, key, line, media, Phase::Outgoing(Box::new(outgoing)));
         self.calls.insert(serial, call);
         self.by_key.insert(key, serial);
         self.by_invite.insert(id, serial);
         self.reply(request, Ok(()));
         self.state(serial, CallState::Dialing);
         if let Some(timeout) = no_answer {
-            self.set_alarm(now + timeout, Alarm::NoAnswer(serial));
+            let alarm = self.set_alarm(now + timeout, Alarm::NoAnswer(serial));
+            if let Some(call) = self.calls.get_mut(&serial) {
+                call.patience = Some(alarm);
+            }
         }
         match session {
             Some(_) => self.relay(serial, SdpMessage::OfferWanted { flow: Flowing::Both }),
@@ -165,16 +154,14 @@ impl SipMachine {
 
     /// Sends the INVITE once both the way and the description are known.
     fn invite(&mut self, now: Moment, serial: u64) {
-        let Some(Call { phase: Phase::Outgoing(outgoing), .. }) = self.calls.get_mut(&serial) else { return };
-        let (Some(targets), Some(offer)) = (&mut outgoing.targets, &outgoing.offer) else { return };
+        let Some(Call { phase: Phase::Outgoing(outgoing), .. }) = self.calls.get(&serial) else { return };
+        let (Some(_), Some(offer)) = (&outgoing.targets, &outgoing.offer) else { return };
         if outgoing.sent {
             return;
         }
-        let Some(target) = targets.pop_front() else { return };
-        outgoing.sent = true;
         let offer = offer.clone();
-        let Some(mut flow) = self.flow(target) else {
-            return self.next_target(now, serial, Cause::NoRouteToDestination);
+        let Some((target, mut flow)) = self.next_place(serial) else {
+            return self.over(serial, Cause::NoRouteToDestination);
         };
         let Some(mut request) = self.build_invite(serial, &flow) else { return };
         request.body = offer.into();
@@ -194,10 +181,25 @@ impl SipMachine {
         let Some(call) = self.calls.get_mut(&serial) else { return };
         call.flow = Some(flow);
         let id = call.id;
+        if let Phase::Outgoing(outgoing) = &mut call.phase {
+            outgoing.sent = true;
+        }
         self.agent(now, Command::Invite { id, request, flow });
     }
 
-    fn build_invite(&self, serial: u64, flow: &offhook_sipcore::agent::Flow) -> Option<Request> {
+    /// The best place that was not tried and that a socket of ours leads to.
+    fn next_place(&mut self, serial: u64) -> Option<(Target, Flow)> {
+        loop {
+            let call = self.calls.get_mut(&serial)?;
+            let Phase::Outgoing(outgoing) = &mut call.phase else { return None };
+            let target = outgoing.targets.as_mut()?.pop_front()?;
+            if let Some(flow) = self.flow(target) {
+                return Some((target, flow));
+            }
+        }
+    }
+
+    fn build_invite(&self, serial: u64, flow: &Flow) -> Option<Request> {
         let call = self.calls.get(&serial)?;
         let Phase::Outgoing(outgoing) = &call.phase else { return None };
         let line = self.lines.get(call.line)?;
@@ -249,13 +251,10 @@ impl SipMachine {
     }
 
     fn next_target(&mut self, now: Moment, serial: u64, cause: Cause) {
-        let Some(call) = self.calls.get_mut(&serial) else { return };
-        let id = call.id;
-        let Phase::Outgoing(outgoing) = &mut call.phase else { return };
-        let next = outgoing.targets.as_mut().and_then(VecDeque::pop_front);
-        let flow = next.and_then(|target| self.flow(target));
-        match flow {
-            Some(flow) => {
+        let Some(Call { id, phase: Phase::Outgoing(_), .. }) = self.calls.get(&serial) else { return };
+        let id = *id;
+        match self.next_place(serial) {
+            Some((_, flow)) => {
                 let user = self.calls.get(&serial).and_then(|call| self.lines.get(call.line));
                 let contact = user.map(|line| self.contact(&line.user, &flow, None));
                 let mut headers = Headers::new();
@@ -307,6 +306,9 @@ impl SipMachine {
         let media = call.has_media();
         call.phase = Phase::Up;
         call.credentials = Headers::new();
+        if let Some(alarm) = call.patience.take() {
+            self.alarms.remove(&alarm);
+        }
         if media {
             match sdp {
                 Some(sdp) => self.relay(serial, SdpMessage::Answer { sdp }),
@@ -356,10 +358,14 @@ impl SipMachine {
     }
 
     pub(super) fn no_answer(&mut self, now: Moment, serial: u64) {
-        let Some(Call { id, line, phase: Phase::Outgoing(_), .. }) = self.calls.get(&serial) else { return };
+        let Some(Call { id, line, phase: Phase::Outgoing(outgoing), .. }) = self.calls.get(&serial) else {
+            return;
+        };
         let (id, line) = (*id, *line);
-        self.agent(now, Command::Cancel { id, headers: Headers::new() });
-        self.closing.insert(id, Closing { line, credentials: Headers::new() });
+        if outgoing.sent {
+            self.agent(now, Command::Cancel { id, headers: Headers::new() });
+            self.closing.insert(id, Closing { line, credentials: Headers::new() });
+        }
         self.over(serial, Cause::NoAnswer);
     }
 

@@ -10,6 +10,7 @@ use offhook_spi::{CallOp, CallParams, Cause, Flowing, SdpMessage, TspEvent};
 
 use super::world::{World, body, contact, sdp, uri};
 use crate::config::Secret;
+use crate::location::Answer;
 
 #[test]
 fn two_machines_talk_and_hang_up() {
@@ -248,5 +249,47 @@ fn without_an_msp_a_call_is_up_and_nothing_flows() {
     assert!(world.relayed(0, call).is_empty());
     world.op(0, call, CallOp::Drop { cause: None });
     world.run_out();
+    world.assert_empty();
+}
+
+/// A call to a host that has these addresses.
+fn call_host(addresses: &[&str]) -> (World, offhook_spi::CallKey) {
+    let mut world = World::scripted();
+    let call = world.call(0, "sip:user1@example.org:5060");
+    let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+    world.name(0, Answer::Addresses(addresses));
+    (world, call)
+}
+
+#[test]
+fn a_place_that_no_socket_leads_to_is_passed_over() {
+    for addresses in [&["2001:db8::1", "192.0.2.2"][..], &["2001:db8::1", "2001:db8::2", "192.0.2.2"]] {
+        let (mut world, call) = call_host(addresses);
+        world.run(50);
+        let id = world.invited();
+        world.agent(
+            1,
+            Command::Answer { id, status: Status::OK, headers: contact(1), body: body(Flowing::Both) },
+        );
+        world.run(50);
+        assert_eq!(world.states(0, call).last().unwrap(), "connected");
+    }
+}
+
+#[test]
+fn the_next_place_is_tried_when_one_does_not_answer() {
+    let (mut world, call) = call_host(&["192.0.2.200", "2001:db8::1", "192.0.2.2"]);
+    world.run(40_000);
+    let id = world.invited();
+    world
+        .agent(1, Command::Answer { id, status: Status::OK, headers: contact(1), body: body(Flowing::Both) });
+    world.run(50);
+    assert_eq!(world.states(0, call).last().unwrap(), "connected");
+}
+
+#[test]
+fn a_host_that_is_not_there_ends_the_call() {
+    let (world, call) = call_host(&[]);
+    assert_eq!(world.states(0, call), ["dialing", "disconnected NoRouteToDestination", "idle"]);
     world.assert_empty();
 }

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is left when a call or a request is over: nothing.
 
-use offhook_sipcore::agent::{Command, InviteId};
-use offhook_spi::{Address, CallKey, CallOp, Flowing, RefusalKind, RequestId, SdpMessage, TspCommand};
+use std::time::Duration;
 
-use super::world::{Msp, World, body, contact, invite, sdp};
+use offhook_sipcore::agent::{Command, InviteId};
+use offhook_sipcore::message::{Headers, Message, Status, name};
+use offhook_spi::{
+    Address, CallKey, CallOp, CallParams, CallState, Flowing, RefusalKind, RequestId, SdpMessage, TspCommand,
+    TspEvent,
+};
+
+use super::world::{Msp, World, body, contact, invite, sdp, uri};
+use crate::config::Secret;
 
 fn abandon(world: &mut World, request: RequestId) {
     world.command(0, TspCommand::Abandon { request });
@@ -138,4 +145,218 @@ fn an_abandoned_answer_to_an_offer_of_ours_is_asked_for_once() {
         abandon(&mut world, answer);
     }
     assert_eq!(world.relayed(0, call), [SdpMessage::OfferWanted { flow: Flowing::Both }]);
+}
+
+#[test]
+fn a_call_given_up_before_anything_was_sent_leaves_nothing() {
+    let mut world = World::scripted();
+    world.ends[0].msp = Msp::Slow;
+    let undescribed = world.call(0, &uri(1));
+    let unplaced = world.call(0, "sip:bob@example.org");
+    for call in [undescribed, unplaced] {
+        world.op(0, call, CallOp::Drop { cause: None });
+        assert_eq!(world.states(0, call), ["dialing", "disconnected Cancelled", "idle"]);
+    }
+    assert!(world.wire.is_empty());
+    world.assert_empty();
+}
+
+#[test]
+fn a_call_that_nobody_described_in_time_leaves_nothing() {
+    let mut world = World::scripted();
+    world.ends[0].msp = Msp::Slow;
+    let call = world.call_with(0, &uri(1), patience(5));
+    world.run_out();
+    assert_eq!(world.states(0, call), ["dialing", "disconnected NoAnswer", "idle"]);
+    world.assert_empty();
+}
+
+fn patience(seconds: u64) -> CallParams {
+    CallParams { no_answer_timeout: Some(Duration::from_secs(seconds)), ..CallParams::default() }
+}
+
+#[test]
+fn the_patience_with_a_call_ends_with_the_waiting() {
+    let mut world = World::scripted();
+    let refused = world.call_with(0, &uri(1), patience(3_600));
+    world.run(50);
+    let id = world.invited();
+    world.agent(1, Command::Reject { id, status: Status::BUSY_HERE, headers: Headers::new() });
+    let answered = world.call_with(0, &uri(1), patience(3_600));
+    world.run(50);
+    let id = world.invited();
+    world
+        .agent(1, Command::Answer { id, status: Status::OK, headers: contact(1), body: body(Flowing::Both) });
+    world.run(50);
+    world.op(0, answered, CallOp::Drop { cause: None });
+    world.run(100_000);
+    assert_eq!(world.states(0, refused).last(), world.states(0, answered).last());
+    world.assert_empty();
+}
+
+#[test]
+fn a_challenged_bye_is_sent_once_more_and_then_forgotten() {
+    let mut world = World::configured(|line| line.password = Secret::new("secret"));
+    let (call, _) = world.up();
+    world.lose(|wire| wire.from == 0 && wire.kind() == "BYE");
+    world.op(0, call, CallOp::Drop { cause: None });
+    for nonce in ["1", "2"] {
+        let mut response = world.last_request(0, "BYE").response(Status::UNAUTHORIZED);
+        let challenge = format!("Digest realm=\"example\", qop=\"auth\", nonce=\"{nonce}\"");
+        response.headers.push(name::WWW_AUTHENTICATE, challenge);
+        world.receive(0, Message::Response(response));
+    }
+    assert_eq!(world.count(0, "BYE"), 2);
+    assert!(world.last_request(0, "BYE").headers.contains(name::AUTHORIZATION));
+    world.run_out();
+    world.assert_empty();
+}
+
+#[test]
+fn a_line_that_is_closed_ends_its_calls() {
+    let mut world = World::scripted();
+    let (up, _) = world.up();
+    let ringing = world.call(0, &uri(1));
+    world.invite(invite(body(Flowing::Both)));
+    world.run(50);
+    let offered = world.offered(0);
+    world.close(0);
+    for call in [up, ringing, offered] {
+        assert_eq!(world.states(0, call).last().unwrap(), "idle");
+    }
+    world.run_out();
+    world.assert_empty();
+}
+
+/// How a call of ours may go.
+#[derive(Clone, Copy, Debug)]
+enum Ours {
+    Answered,
+    Cancelled,
+    Crossed,
+    Held,
+    HungUp,
+    NotAnswered,
+    Nowhere,
+    Redirected,
+    Refused,
+}
+
+fn call(world: &mut World, how: Ours) {
+    let place = if matches!(how, Ours::Nowhere) { "sip:nobody@192.0.2.200".to_owned() } else { uri(1) };
+    let call = world.call_with(0, &place, patience(20));
+    world.run(50);
+    if matches!(how, Ours::Nowhere) {
+        return;
+    }
+    let id = world.invited();
+    let headers = Headers::new();
+    let reject = |status| Command::Reject { id, status, headers: Headers::new() };
+    let answer = Command::Answer { id, status: Status::OK, headers: contact(1), body: body(Flowing::Both) };
+    let hang_up = CallOp::Drop { cause: None };
+    match how {
+        Ours::Nowhere | Ours::NotAnswered => return,
+        Ours::Refused => return world.agent(1, reject(Status::BUSY_HERE)),
+        Ours::Redirected => return world.agent(1, reject(Status::MOVED_TEMPORARILY)),
+        Ours::Cancelled => {
+            world.op(0, call, hang_up);
+            return;
+        }
+        Ours::Answered | Ours::Held | Ours::HungUp | Ours::Crossed => world.agent(1, answer),
+    }
+    if !matches!(how, Ours::Crossed) {
+        world.run(50);
+    }
+    match how {
+        Ours::HungUp => world.agent(1, Command::Bye { id, headers }),
+        Ours::Held => {
+            world.op(0, call, CallOp::Hold);
+            world.run(15);
+            world.agent(1, Command::Bye { id, headers });
+        }
+        _ => {
+            world.op(0, call, hang_up);
+        }
+    }
+}
+
+/// How a call of theirs may go.
+#[derive(Clone, Copy, Debug)]
+enum Theirs {
+    Answered,
+    Cancelled,
+    HungUp,
+    Redirected,
+    Refused,
+    Unknown,
+}
+
+fn is_called(world: &mut World, how: Theirs) {
+    let mut request = invite(body(Flowing::Both));
+    if matches!(how, Theirs::Unknown) {
+        request.uri = "sip:nobody@192.0.2.1".parse().unwrap();
+        request.headers.set(name::TO, "<sip:nobody@192.0.2.1>");
+    }
+    let id = world.invite(request);
+    world.run(50);
+    let headers = Headers::new();
+    let call = if matches!(how, Theirs::Unknown) { return } else { world.offered(0) };
+    match how {
+        Theirs::Unknown => {}
+        Theirs::Cancelled => world.agent(1, Command::Cancel { id, headers }),
+        Theirs::Refused => {
+            world.op(0, call, CallOp::Drop { cause: None });
+        }
+        Theirs::Redirected => {
+            world.op(0, call, CallOp::Redirect { to: Address::new("sip:carol@192.0.2.8") });
+        }
+        Theirs::Answered | Theirs::HungUp => {
+            world.op(0, call, CallOp::Answer);
+            world.run(50);
+            if matches!(how, Theirs::HungUp) {
+                world.agent(1, Command::Bye { id, headers });
+            } else {
+                world.op(0, call, CallOp::Drop { cause: None });
+            }
+        }
+    }
+}
+
+#[test]
+fn many_calls_of_every_kind_leave_nothing() {
+    let mut world = World::scripted();
+    for _ in 0..10 {
+        for how in [
+            Ours::Answered,
+            Ours::Cancelled,
+            Ours::Crossed,
+            Ours::Held,
+            Ours::HungUp,
+            Ours::NotAnswered,
+            Ours::Nowhere,
+            Ours::Redirected,
+            Ours::Refused,
+        ] {
+            call(&mut world, how);
+            world.run(50);
+        }
+        for how in [
+            Theirs::Answered,
+            Theirs::Cancelled,
+            Theirs::HungUp,
+            Theirs::Redirected,
+            Theirs::Refused,
+            Theirs::Unknown,
+        ] {
+            is_called(&mut world, how);
+            world.run(50);
+        }
+    }
+    world.run_out();
+    world.assert_empty();
+    let told = &world.ends[0].told;
+    let born = told.iter().filter(|event| matches!(event, TspEvent::NewCall { .. })).count();
+    let dead =
+        told.iter().filter(|event| matches!(event, TspEvent::CallState { state: CallState::Idle, .. }));
+    assert_eq!((born, dead.count()), (50, 140));
 }

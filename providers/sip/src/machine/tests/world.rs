@@ -18,9 +18,10 @@ use offhook_spi::{
     Refusal, RequestId, SdpMessage, SessionKey, TspCommand, TspEvent, Version,
 };
 
-use super::super::{Input, SipMachine, Socket, ToDo};
+use super::super::{Input, LookupId, SipMachine, Socket, ToDo};
 use crate::call::flow_of;
 use crate::config::{LineConfig, SipConfig};
+use crate::location::Answer;
 
 /// One message, on its way or lost.
 #[derive(Clone, Debug)]
@@ -69,6 +70,8 @@ pub(super) struct End {
     line: LineKey,
     /// How the MSP wants media to flow, now and before its open offer.
     wish: (Flowing, Flowing),
+    /// The question that waits for the name system.
+    asked: Option<LookupId>,
     pub(super) told: Vec<TspEvent>,
     pub(super) events: Vec<Event>,
 }
@@ -135,6 +138,7 @@ impl World {
             msp: Msp::Prompt,
             line: LineKey(0),
             wish: (Flowing::Both, Flowing::Both),
+            asked: None,
             told: Vec::new(),
             events: Vec::new(),
         };
@@ -247,6 +251,14 @@ impl World {
         (call, id)
     }
 
+    /// What the name system says to the question of a machine.
+    pub(super) fn name(&mut self, end: usize, answer: Answer) {
+        let (now, lookup) = (self.now, self.ends[end].asked.take().unwrap());
+        let Kind::Machine(machine) = &mut self.ends[end].kind else { panic!("{end} is no machine") };
+        machine.handle(now, Input::Answered { lookup, answer });
+        self.drain(end);
+    }
+
     /// A message of the test's own making, from the agent at 1.
     pub(super) fn receive(&mut self, end: usize, message: Message) {
         let (now, flow) = (self.now, self.flow(end, 1));
@@ -320,7 +332,7 @@ impl World {
         loop {
             match &mut self.ends[end].kind {
                 Kind::Machine(machine) => match machine.poll() {
-                    Some(ToDo::Ask { question, .. }) => panic!("nobody answers {question:?}"),
+                    Some(ToDo::Ask { lookup, .. }) => self.ends[end].asked = Some(lookup),
                     Some(ToDo::Tell(event)) => self.tell(end, event),
                     Some(ToDo::Transmit { flow, bytes }) => self.transmit(end, &flow, bytes),
                     None => return,
