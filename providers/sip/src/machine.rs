@@ -258,7 +258,8 @@ impl SipMachine {
                 if was_sent {
                     self.agent(now, Command::Cancel { id, headers });
                 }
-                Cause::Cancelled
+                // Who finds no media in common has not given up by itself.
+                cause.filter(|cause| *cause == Cause::IncompatibleDestination).unwrap_or(Cause::Cancelled)
             }
             Phase::Incoming(_) => {
                 let cause = cause.unwrap_or(Cause::CallRejected);

@@ -70,6 +70,7 @@ fn two_holds_that_cross_are_both_answered() {
     world.run(20_000);
     let sent = world.sent();
     assert!(world.reply(0, holds[0]).is_some() && world.reply(1, holds[1]).is_some(), "{sent:#?}");
+    // Each refuses the other while its own waits (RFC 3261 section 14.1); the shorter patience gives up first.
     assert_eq!(world.reply(0, holds[0]), Some(Ok(())), "{sent:#?}");
     world.op(0, ours, CallOp::Drop { cause: None });
     world.run_out();
@@ -307,5 +308,22 @@ fn an_answer_to_a_hold_that_nobody_would_carry_ends_the_call() {
         world.states(0, call).last_chunk(),
         Some(&["disconnected IncompatibleDestination", "idle"].map(str::to_owned))
     );
+    world.assert_empty();
+}
+
+#[test]
+fn an_early_answer_that_the_msp_cannot_use_ends_the_call_and_says_why() {
+    let mut world = World::scripted();
+    let call = world.call(0, &super::world::uri(1));
+    world.run(50);
+    let id = world.invited();
+    let (status, headers) = (Status::SESSION_PROGRESS, contact(1));
+    world.agent(1, Command::Answer { id, status, headers, body: body(Flowing::Both) });
+    world.run(50);
+    world.say(0, call, SdpMessage::Unacceptable { detail: "no codec in common".to_owned() });
+    world.run_out();
+    let end = ["disconnected IncompatibleDestination", "idle"].map(str::to_owned);
+    assert_eq!(world.states(0, call).last_chunk(), Some(&end));
+    assert_eq!(world.count(0, "CANCEL"), 1);
     world.assert_empty();
 }
