@@ -258,7 +258,7 @@ fn caller_info(request: &Request, trusted: bool) -> CallInfo {
     let called = headers.to().map(|to| party(to, Presentation::Claimed)).unwrap_or_default();
     let diversions = headers.addresses("Diversion").unwrap_or_default();
     let reason = if diversions.is_empty() { CallReason::Direct } else { CallReason::ForwardedAlways };
-    let is_data = |name: &str| name.len() > 2 && name[..2].eq_ignore_ascii_case("x-");
+    let is_data = |name: &str| name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"));
     let data = headers
         .iter()
         .filter(|(name, value)| is_data(name) && value.len() <= MAX_DATA.1)
