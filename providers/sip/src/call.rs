@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 
 use offhook_sipcore::agent::{Flow, InviteId};
 use offhook_sipcore::message::{Headers, Uri};
-use offhook_spi::{CallKey, CallParams, Flowing, LineKey, Moment, RequestId, SessionKey, StateKind};
+use offhook_spi::{
+    Address, CallDirection, CallInfo, CallKey, CallParams, Flowing, LineKey, Moment, Party, RequestId,
+    SessionKey, StateKind,
+};
 
 use crate::location::Target;
 
@@ -76,6 +79,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) to: Uri,
+    /// What the application wrote.
+    pub(crate) dialled: Address,
     pub(crate) params: CallParams,
     /// Places to try, best first, once found.
     pub(crate) targets: Option<VecDeque<Target>>,
@@ -111,6 +116,20 @@ pub(crate) enum Exchange {
     Theirs { flow: Flowing },
     /// The far end asks for our offer; the MSP writes it, the ACK brings the answer.
     Asked { flow: Flowing, sent: bool },
+}
+
+impl Outgoing {
+    /// What is known about the call before anybody answers, as the core knows it.
+    pub(crate) fn info(&self) -> CallInfo {
+        CallInfo {
+            direction: CallDirection::Outgoing,
+            address: self.params.address,
+            caller: self.params.caller.clone().unwrap_or_default(),
+            called: Party { address: Some(self.dialled.clone()), ..Party::default() },
+            media: self.params.media,
+            ..CallInfo::default()
+        }
+    }
 }
 
 impl Exchange {

@@ -34,6 +34,9 @@ const OWN_HEADERS: [&str; 14] = [
     "Allow",
 ];
 
+/// Who somebody is, on the word of a network that knows (RFC 3325).
+const IDENTITY: &str = "P-Asserted-Identity";
+
 impl SipMachine {
     #[expect(clippy::too_many_arguments, reason = "one per field of the command")]
     pub(super) fn make_call(
@@ -61,7 +64,15 @@ impl SipMachine {
         let serial = self.serial;
         let id = InviteId::Outgoing(serial);
         let no_answer = params.no_answer_timeout;
-        let outgoing = Outgoing { to: uri, params, targets: None, offer: None, sent: false, early: None };
+        let outgoing = Outgoing {
+            to: uri,
+            dialled: to.clone(),
+            params,
+            targets: None,
+            offer: None,
+            sent: false,
+            early: None,
+        };
         let media = session.map_or(Media::Nobody, |session| Media::Session(Some(session)));
         let call = Call::new(id, key, line, media, Phase::Outgoing(Box::new(outgoing)));
         self.calls.insert(serial, call);
@@ -302,7 +313,7 @@ impl SipMachine {
         // An early answer stands where the final one says nothing; one that cannot be used is none.
         let sdp =
             body::answered(response).map(|sdp| sdp.or_else(|| outgoing.early.take())).unwrap_or_default();
-        let key = call.key;
+        let info = response.headers.contains(IDENTITY).then(|| outgoing.info());
         let media = call.has_media();
         call.phase = Phase::Up;
         call.credentials = Headers::new();
@@ -316,24 +327,27 @@ impl SipMachine {
                 None => return self.hang_up(now, serial, Some(Cause::IncompatibleDestination)),
             }
         }
-        self.connected_party(key, response);
+        if let Some(info) = info {
+            self.connected_party(serial, info, response);
+        }
         self.state(serial, CallState::CONNECTED);
     }
 
-    /// Who answered, where that is said by the other side's asserted identity.
-    fn connected_party(&mut self, key: CallKey, response: &Response) {
-        let Some(identity) =
-            response.headers.addresses("P-Asserted-Identity").ok().and_then(|all| all.into_iter().next())
-        else {
-            return;
-        };
+    /// Who answered, where that is said by the other side's asserted identity; beside all that was known, since
+    /// the core replaces it as a whole.
+    fn connected_party(&mut self, serial: u64, known: CallInfo, response: &Response) {
+        let identity = response.headers.addresses(IDENTITY).ok().and_then(|all| all.into_iter().next());
+        let (Some(identity), Some(call)) = (identity, self.calls.get(&serial)) else { return };
+        let is_trusted = self.lines.get(call.line).is_some_and(|line| line.config.trusted);
         let party = Party {
             address: Some(Address::new(identity.uri.as_str())),
             name: identity.display,
-            presentation: Presentation::Claimed,
+            presentation: if is_trusted { Presentation::Asserted } else { Presentation::Claimed },
         };
-        let info = CallInfo { connected: Some(party), ..CallInfo::default() };
-        self.tell(TspEvent::CallInfo { call: key, info: Box::new(info) });
+        let call_id = response.headers.call_id().ok().map(str::to_owned);
+        let info = CallInfo { connected: Some(party), call_id, ..known };
+        let event = TspEvent::CallInfo { call: call.key, info: Box::new(info) };
+        self.tell(event);
     }
 
     pub(super) fn failed(&mut self, serial: u64, failure: &Failure) {

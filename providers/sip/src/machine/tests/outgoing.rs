@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook_sipcore::agent::{Command, Ending, Event};
 use offhook_sipcore::digest::{Password, Policy, Server, Verdict};
 use offhook_sipcore::message::{Headers, Message, Method, Status, name};
-use offhook_spi::{CallOp, CallParams, Cause, Flowing, SdpMessage, TspEvent};
+use offhook_spi::{Address, CallOp, CallParams, Cause, Flowing, Party, Presentation, SdpMessage, TspEvent};
 
 use super::world::{World, body, contact, sdp, uri};
 use crate::config::Secret;
@@ -292,4 +292,30 @@ fn a_host_that_is_not_there_ends_the_call() {
     let (world, call) = call_host(&[]);
     assert_eq!(world.states(0, call), ["dialing", "disconnected NoRouteToDestination", "idle"]);
     world.assert_empty();
+}
+
+#[test]
+fn who_answers_is_told_beside_all_that_was_known() {
+    for (trusted, presentation) in [(false, Presentation::Claimed), (true, Presentation::Asserted)] {
+        let mut world = World::configured(|line| line.trusted = trusted);
+        let caller = Party { name: Some("Alice".to_owned()), ..Party::default() };
+        let params = CallParams { caller: Some(caller.clone()), ..CallParams::default() };
+        let call = world.call_with(0, &uri(1), params);
+        world.run(50);
+        let mut headers = contact(1);
+        headers.push("P-Asserted-Identity", "\"Bob\" <sip:bob@example.org>");
+        let id = world.invited();
+        world.agent(1, Command::Answer { id, status: Status::OK, headers, body: body(Flowing::Both) });
+        world.run(50);
+        let info = world.ends[0].told.iter().find_map(|event| match event {
+            TspEvent::CallInfo { call: of, info } if *of == call => Some(info.clone()),
+            _ => None,
+        });
+        let info = info.unwrap();
+        assert_eq!(info.caller, caller);
+        assert_eq!(info.called.address, Some(Address::new(uri(1))));
+        assert_eq!(info.call_id.as_deref(), world.last_request(0, "INVITE").headers.call_id().ok());
+        let connected = info.connected.unwrap();
+        assert_eq!((connected.name.as_deref(), connected.presentation), (Some("Bob"), presentation));
+    }
 }
