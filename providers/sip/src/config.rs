@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use offhook_sipcore::agent::Transport;
+use offhook_sipcore::digest::Algorithm;
 use serde::{Deserialize, Deserializer};
 
 /// How the provider is set up. The default listens on a free loopback port over UDP and TCP and has no lines.
@@ -235,6 +236,10 @@ pub struct LineConfig {
     pub ring: Option<bool>,
     /// Callers must know the line's password.
     pub challenge: bool,
+    /// The algorithms that such callers may choose from, the preferred first: `SHA-512-256`, `SHA-256`, `MD5`.
+    /// Empty offers SHA-256 and MD5 (RFC 8760 section 2.4). Some old telephones give up when they see
+    /// anything beside MD5; their lines want `["MD5"]`.
+    pub challenge_with: Vec<DigestAlgorithm>,
     /// The peer may say who calls (`P-Asserted-Identity`).
     pub trusted: bool,
     /// Makes so many lines: names and users get the numbers from 1 up appended.
@@ -270,6 +275,31 @@ impl LineConfig {
             ..self.clone()
         };
         (1..=count).map(numbered).collect()
+    }
+}
+
+/// A hash that proves a password without showing it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum DigestAlgorithm {
+    /// For old telephones; weak.
+    #[serde(rename = "MD5")]
+    Md5,
+    /// What every current telephone knows.
+    #[serde(rename = "SHA-256")]
+    Sha256,
+    /// SHA-512 cut to 256 bits.
+    #[serde(rename = "SHA-512-256")]
+    Sha512_256,
+}
+
+impl DigestAlgorithm {
+    pub(crate) const fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Md5 => Algorithm::Md5,
+            Self::Sha256 => Algorithm::Sha256,
+            Self::Sha512_256 => Algorithm::Sha512_256,
+        }
     }
 }
 

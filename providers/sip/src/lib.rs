@@ -25,7 +25,8 @@ mod location;
 mod machine;
 
 pub use config::{
-    ConfigError, LimitsConfig, LineConfig, LineKind, LineMedia, Listen, Secret, SipConfig, TlsConfig,
+    ConfigError, DigestAlgorithm, LimitsConfig, LineConfig, LineKind, LineMedia, Listen, Secret, SipConfig,
+    TlsConfig,
 };
 pub use driver::{BindError, Bound, BoundAddresses, SipTsp};
 pub use offhook_sipcore::agent::Transport;

@@ -6,6 +6,7 @@
 //! network and the MSP, `registering` the accounts.
 
 mod body;
+mod gate;
 mod incoming;
 mod media;
 mod outgoing;
@@ -110,7 +111,7 @@ pub(crate) struct SipMachine {
     /// Where each registrar was found.
     registrars: HashMap<LineKey, Target>,
     alarms: BTreeMap<(Moment, u64), Alarm>,
-    gate: Option<offhook_sipcore::digest::Server>,
+    gates: gate::Gates,
     serial: u64,
     provider_serial: u64,
     /// Numbers of connections that we ask to be opened; the driver numbers those of others evenly.
@@ -135,10 +136,7 @@ impl SipMachine {
             ..Config::default()
         };
         let agent = Agent::new(agent_config, Tokens::new(tokens.bytes()));
-        let gate = config.lines.iter().any(|line| line.challenge).then(|| {
-            let policy = offhook_sipcore::digest::Policy::new("offhook");
-            offhook_sipcore::digest::Server::new(policy, tokens.bytes())
-        });
+        let gates = gate::Gates::new(&config.lines, &mut tokens);
         Ok(Self {
             config,
             agent,
@@ -156,7 +154,7 @@ impl SipMachine {
             lookups: HashMap::new(),
             registrars: HashMap::new(),
             alarms: BTreeMap::new(),
-            gate,
+            gates,
             serial: 0,
             provider_serial: 0,
             stream_serial: 1,

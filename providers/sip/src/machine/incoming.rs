@@ -2,7 +2,6 @@
 //! Calls of theirs: from the INVITE to the ACK.
 
 use offhook_sipcore::agent::{Command, Flow, InviteId};
-use offhook_sipcore::digest::{Password, Verdict};
 use offhook_sipcore::message::{Headers, NameAddr, Request, Status, Uri, name};
 use offhook_spi::{
     Address, CallDatum, CallDirection, CallInfo, CallKey, CallReason, CallState, Cause, Flowing, LineKey,
@@ -77,32 +76,8 @@ impl SipMachine {
         if !line.open {
             return Err(no(Status::TEMPORARILY_UNAVAILABLE));
         }
-        if line.config.challenge {
-            let user = line.config.auth_user.clone().unwrap_or_else(|| line.user.clone());
-            let secret = line.config.password.reveal().to_owned();
-            self.challenge(now, request, &user, secret)?;
-        }
+        self.gates.admit(now, request, line)?;
         Ok(key)
-    }
-
-    fn challenge(
-        &mut self,
-        now: Moment,
-        request: &Request,
-        user: &str,
-        secret: String,
-    ) -> Result<(), (Status, Headers)> {
-        let Some(gate) = &mut self.gate else { return Ok(()) };
-        let verdict = gate.verify(request, now, |name| (name == user).then(|| Password::new(secret)));
-        if matches!(verdict, Verdict::Accepted { .. }) {
-            return Ok(());
-        }
-        let response = gate.challenge(request, &verdict, now);
-        let mut headers = Headers::new();
-        for challenge in response.headers.all(name::WWW_AUTHENTICATE) {
-            headers.push(name::WWW_AUTHENTICATE, challenge);
-        }
-        Err((response.status, headers))
     }
 
     /// The session that serves an incoming call.
