@@ -52,11 +52,11 @@ impl Line {
         Ok(Self { user, open: false, service, registration, digest, proxy, config })
     }
 
-    /// The address of record: with the line's domain, or with our own host.
-    pub(crate) fn address(&self, host: &str) -> Uri {
+    /// The address of record: with the line's domain, or with our own host and port.
+    pub(crate) fn address(&self, host: &str, port: Option<u16>) -> Uri {
         match self.config.domain.as_deref() {
             Some(domain) => Uri::sip(Some(&self.user), domain_host(domain), domain_port(domain)),
-            None => Uri::sip(Some(&self.user), host, None),
+            None => Uri::sip(Some(&self.user), host, port),
         }
     }
 
@@ -66,7 +66,7 @@ impl Line {
     }
 
     /// How the line is announced to the core.
-    pub(crate) fn up(&self, key: LineKey, host: &str) -> TspEvent {
+    pub(crate) fn up(&self, key: LineKey, host: &str, port: Option<u16>) -> TspEvent {
         let media = self.config.media == LineMedia::Rtp;
         let session = media.then(|| SessionWish { msp: "rtp".to_owned(), schema: SchemaId::new(SDP_SCHEMA) });
         let caps = LineCaps {
@@ -74,7 +74,7 @@ impl Line {
             media: if media { MediaSet::AUDIO } else { MediaSet::EMPTY },
             session,
             addresses: vec![AddressCaps {
-                address: self.address(host).as_str().to_owned(),
+                address: self.address(host, port).as_str().to_owned(),
                 dials: vec![AddressKind::Sip, AddressKind::Number],
                 max_calls: 0,
             }],
@@ -217,6 +217,14 @@ mod tests {
         let request = invite("sip:+4930123456@127.0.0.1");
         assert!(lines.find(&request, ANYBODY).is_some());
         assert_eq!(lines.find(&request, IpAddr::from([192, 0, 2, 10])), None);
+    }
+
+    #[test]
+    fn a_direct_line_is_announced_with_our_host_and_port() {
+        let lines = Lines::new(&[LineConfig::direct("desk")], &mut Tokens::from_seed(1)).unwrap();
+        let (key, line) = lines.iter().next().unwrap();
+        let TspEvent::LineUp { caps, .. } = line.up(key, "127.0.0.1", Some(49_360)) else { panic!() };
+        assert_eq!(caps.addresses[0].address, "sip:desk@127.0.0.1:49360");
     }
 
     #[test]

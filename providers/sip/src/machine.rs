@@ -189,8 +189,8 @@ impl SipMachine {
     }
 
     fn announce(&mut self) {
-        let host = self.own_host();
-        let ups: Vec<TspEvent> = self.lines.iter().map(|(key, line)| line.up(key, &host)).collect();
+        let (host, port) = self.own_host();
+        let ups: Vec<TspEvent> = self.lines.iter().map(|(key, line)| line.up(key, &host, port)).collect();
         ups.into_iter().for_each(|up| self.tell(up));
         self.tell(TspEvent::Ready);
     }

@@ -220,7 +220,7 @@ impl SipMachine {
         let display = display.or_else(|| line.config.display_name.clone());
         let withheld =
             params.caller.as_ref().is_some_and(|party| party.presentation == Presentation::Withheld);
-        let own = line.address(&host_of(flow.local.ip()));
+        let own = line.address(&host_of(flow.local.ip()), Some(flow.local.port()));
         let from = if withheld {
             // RFC 3323 section 4.1.1.3.
             let anonymous = Uri::sip(Some("anonymous"), "anonymous.invalid", None);

@@ -105,11 +105,11 @@ impl SipMachine {
         }
     }
 
-    pub(super) fn own_host(&self) -> String {
-        let first = self.sockets.first().map(|socket| socket.local);
-        first.map_or_else(
-            || "localhost".to_owned(),
-            |local| format!("{}:{}", host_of(local.ip()), local.port()),
-        )
+    /// Host and port at which lines without a domain are called.
+    pub(super) fn own_host(&self) -> (String, Option<u16>) {
+        match self.sockets.first() {
+            Some(socket) => (host_of(socket.local.ip()), Some(socket.local.port())),
+            None => ("localhost".to_owned(), None),
+        }
     }
 }
