@@ -185,7 +185,7 @@ pub enum LineKind {
     /// Calls and is called directly, by its user name on our sockets.
     #[default]
     Direct,
-    /// Exchanges calls with a peer; every call from the peer's addresses belongs to it.
+    /// Exchanges calls with a peer; calls from the peer's addresses belong to it, and no others.
     Trunk,
 }
 
@@ -228,6 +228,9 @@ pub struct LineConfig {
     /// Addresses that calls of a trunk come from; those of the domain or proxy, where it is an IP address,
     /// belong to it anyway.
     pub peers: Vec<IpAddr>,
+    /// Called numbers that belong to a trunk, where its peers have several: `*` stands for any characters, `?`
+    /// for one. Empty takes all that the other trunks of the peer do not name.
+    pub numbers: Vec<String>,
     /// The transport to prefer: `udp`, `tcp` or `tls`.
     pub transport: Option<String>,
     /// Who carries its media.

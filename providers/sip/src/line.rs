@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lines: what they are, and which one a call belongs to.
 
-use std::collections::HashMap;
+mod directory;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use offhook_sipcore::digest::Client;
@@ -13,6 +17,7 @@ use offhook_spi::{
 
 use crate::account::{Registration, credentials};
 use crate::config::{ConfigError, LineConfig, LineKind, LineMedia};
+use directory::Directory;
 
 /// What every SIP line can do; digits, tones and streams come from its MSP.
 pub(crate) const OPS: [Op; 7] =
@@ -105,55 +110,57 @@ fn domain_host(domain: &str) -> &str {
     }
 }
 
+/// Without the brackets of an IPv6 address.
+fn bare_host(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+}
+
 fn domain_port(domain: &str) -> Option<u16> {
     let host = domain_host(domain);
     domain.get(host.len() + 1..).and_then(|port| port.parse().ok())
 }
 
-/// All lines, found by key, user or peer in one step each: ten thousand cost no more than ten.
+/// All lines, found by key, address or peer in one step each: ten thousand cost no more than ten.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     lines: Vec<Line>,
-    by_user: HashMap<String, usize>,
-    by_peer: HashMap<IpAddr, usize>,
+    directory: Directory,
 }
 
 impl Lines {
     pub(crate) fn new(configs: &[LineConfig], tokens: &mut Tokens) -> Result<Self, ConfigError> {
         let mut lines = Self::default();
-        let mut names = HashMap::new();
+        let mut names = HashSet::new();
         for config in configs.iter().flat_map(LineConfig::expanded) {
             if config.name.is_empty() {
                 return Err(ConfigError("a line has no name; set name".to_owned()));
             }
-            if names.insert(config.name.clone(), ()).is_some() {
+            if !names.insert(config.name.clone()) {
                 return Err(ConfigError(format!("two lines are called '{}'", config.name)));
             }
-            let line = Line::new(config, tokens)?;
-            let place = lines.lines.len();
-            lines.by_user.entry(line.user.clone()).or_insert(place);
-            if line.config.kind == LineKind::Trunk {
-                let written = [line.config.domain.as_deref(), line.proxy.as_ref().map(Uri::host)];
-                let hosts = written.into_iter().flatten().filter_map(|host| domain_host(host).parse().ok());
-                for peer in hosts.chain(line.config.peers.iter().copied()) {
-                    lines.by_peer.entry(peer).or_insert(place);
-                }
-            }
-            lines.lines.push(line);
+            lines.add(Line::new(config, tokens)?);
         }
         Ok(lines)
     }
 
+    fn add(&mut self, line: Line) {
+        let place = self.lines.len();
+        let domain = line.config.domain.as_deref().map(domain_host);
+        match line.config.kind {
+            LineKind::Account | LineKind::Direct => self.directory.add_user(&line.user, domain, place),
+            LineKind::Trunk => {
+                let written = [domain, line.proxy.as_ref().map(Uri::host)].into_iter().flatten();
+                let hosts = written.filter_map(|host| bare_host(host).parse().ok());
+                let peers = hosts.chain(line.config.peers.iter().copied());
+                self.directory.add_trunk(peers, &line.config.numbers, place);
+            }
+        }
+        self.lines.push(line);
+    }
+
     /// The line that a request from `source` is for.
     pub(crate) fn find(&self, request: &Request, source: IpAddr) -> Option<LineKey> {
-        let user = |uri: &Uri| {
-            let decoded = uri.user_decoded()?;
-            self.by_user.get(decoded.as_ref()).copied()
-        };
-        let place = user(&request.uri)
-            .or_else(|| self.by_peer.get(&source).copied())
-            .or_else(|| request.headers.to().ok().and_then(|to| user(&to.uri)))?;
-        Some(key(place))
+        self.directory.find(request, source).map(key)
     }
 
     pub(crate) fn get(&self, key: LineKey) -> Option<&Line> {
@@ -175,65 +182,4 @@ const fn key(place: usize) -> LineKey {
 
 fn place(key: LineKey) -> Option<usize> {
     usize::try_from(key.0.checked_sub(1)?).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use offhook_sipcore::message::Method;
-
-    fn invite(uri: &str) -> Request {
-        Request::new(Method::INVITE, uri.parse().unwrap())
-    }
-
-    const ANYBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
-
-    #[test]
-    fn ten_thousand_lines_are_told_apart_by_their_users() {
-        let config = LineConfig { count: Some(10_000), ..LineConfig::direct("desk") };
-        let lines = Lines::new(&[config], &mut Tokens::from_seed(1)).unwrap();
-        for n in [1, 77, 9_999, 10_000] {
-            let request = invite(&format!("sip:desk{n}@127.0.0.1"));
-            let found = lines.find(&request, ANYBODY).unwrap();
-            assert_eq!(lines.get(found).unwrap().config.name, format!("desk{n}"));
-        }
-        assert_eq!(lines.find(&invite("sip:desk10001@127.0.0.1"), ANYBODY), None);
-    }
-
-    #[test]
-    fn an_escaped_user_is_the_same_user() {
-        let lines = Lines::new(&[LineConfig::direct("alice")], &mut Tokens::from_seed(1)).unwrap();
-        assert!(lines.find(&invite("sip:%61lice@127.0.0.1"), ANYBODY).is_some());
-    }
-
-    #[test]
-    fn a_trunk_takes_every_number_of_its_peer_and_of_nobody_else() {
-        let trunk = LineConfig {
-            kind: LineKind::Trunk,
-            domain: Some("192.0.2.9:5080".to_owned()),
-            ..LineConfig::direct("carrier")
-        };
-        let lines = Lines::new(&[trunk], &mut Tokens::from_seed(1)).unwrap();
-        let request = invite("sip:+4930123456@127.0.0.1");
-        assert!(lines.find(&request, ANYBODY).is_some());
-        assert_eq!(lines.find(&request, IpAddr::from([192, 0, 2, 10])), None);
-    }
-
-    #[test]
-    fn a_direct_line_is_announced_with_our_host_and_port() {
-        let lines = Lines::new(&[LineConfig::direct("desk")], &mut Tokens::from_seed(1)).unwrap();
-        let (key, line) = lines.iter().next().unwrap();
-        let TspEvent::LineUp { caps, .. } = line.up(key, "127.0.0.1", Some(49_360)) else { panic!() };
-        assert_eq!(caps.addresses[0].address, "sip:desk@127.0.0.1:49360");
-    }
-
-    #[test]
-    fn wrong_lines_are_named() {
-        let mut tokens = Tokens::from_seed(1);
-        let twice = [LineConfig::direct("a"), LineConfig::direct("a")];
-        assert_eq!(Lines::new(&twice, &mut tokens).unwrap_err().to_string(), "two lines are called 'a'");
-        let account = LineConfig { kind: LineKind::Account, ..LineConfig::direct("b") };
-        let error = Lines::new(&[account], &mut tokens).unwrap_err().to_string();
-        assert_eq!(error, "line 'b' is an account and has no domain; set domain");
-    }
 }
