@@ -15,6 +15,9 @@ const USUAL_EXPIRES: u32 = 300;
 /// The shortest and longest pause after a failure (the shape of RFC 5626 section 4.5).
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
+/// How many REGISTERs one refresh may take: a challenge, a longer interval, a new address of ours, and two more.
+const MAX_ATTEMPTS: u8 = 5;
+
 /// Where a registration stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Stage {
@@ -54,6 +57,8 @@ pub(crate) struct Registration {
     last: Option<Request>,
     stage: Stage,
     failures: u32,
+    /// REGISTERs since the last pause.
+    attempts: u8,
     alarm: Option<Moment>,
 }
 
@@ -72,6 +77,7 @@ impl Registration {
             last: None,
             stage: Stage::Off,
             failures: 0,
+            attempts: 0,
             alarm: None,
         }
     }
@@ -94,12 +100,14 @@ impl Registration {
     pub(crate) fn start(&mut self, contact: Uri, tokens: &mut Tokens) -> Vec<Act> {
         self.contact = Some(contact);
         self.failures = 0;
+        self.attempts = 0;
         vec![Act::Service(Service::Connecting), self.register(self.expires, tokens)]
     }
 
     /// Leaves, if there is anything to leave.
     pub(crate) fn stop(&mut self, tokens: &mut Tokens) -> Vec<Act> {
         self.alarm = None;
+        self.attempts = 0;
         let registered = matches!(self.stage, Stage::On | Stage::Waiting);
         self.stage = Stage::Off;
         if !registered {
@@ -116,6 +124,7 @@ impl Registration {
             return Vec::new();
         }
         self.alarm = None;
+        self.attempts = 0;
         vec![self.register(self.expires, tokens)]
     }
 
@@ -133,6 +142,7 @@ impl Registration {
 
     fn left(&mut self, response: Option<&Response>, tokens: &mut Tokens) -> Vec<Act> {
         if let Some(response) = response
+            && self.may_repeat()
             && self.mend(response)
         {
             let act = self.register(0, tokens);
@@ -148,7 +158,7 @@ impl Registration {
         match response.status {
             status if status.is_success() => self.registered(now, response, moved, tokens),
             Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => {
-                if self.mend(response) {
+                if self.may_repeat() && self.mend(response) {
                     vec![self.register(self.expires, tokens)]
                 } else {
                     let reason = "the registrar refuses user or password; correct them in the configuration";
@@ -156,13 +166,13 @@ impl Registration {
                 }
             }
             Status::INTERVAL_TOO_BRIEF => match response.headers.min_expires() {
-                Ok(Some(least)) if least > self.expires && least < 86_400 => {
+                Ok(Some(least)) if self.may_repeat() && least > self.expires && least < 86_400 => {
                     self.expires = least;
                     vec![self.register(self.expires, tokens)]
                 }
                 _ => self.failed(
                     now,
-                    "the registrar wants another interval and does not say which",
+                    "the registrar wants another interval than any it was offered",
                     true,
                     tokens,
                 ),
@@ -175,6 +185,12 @@ impl Registration {
         }
     }
 
+    /// Whether another REGISTER may follow at once. An address translator that gives a new port each time, or a
+    /// registrar that is never content, must not keep us busy.
+    const fn may_repeat(&self) -> bool {
+        self.attempts < MAX_ATTEMPTS
+    }
+
     /// Takes a challenge once; false when it cannot be met, or was met before with the same password.
     fn mend(&mut self, response: &Response) -> bool {
         let Some(request) = &self.last else { return false };
@@ -183,7 +199,7 @@ impl Registration {
 
     fn registered(&mut self, now: Moment, response: &Response, moved: bool, tokens: &mut Tokens) -> Vec<Act> {
         self.failures = 0;
-        if moved {
+        if moved && self.may_repeat() {
             // Section 4.2 of RFC 5626 in spirit: calls must come to the address that the registrar sees.
             return vec![self.register(self.expires, tokens)];
         }
@@ -247,6 +263,7 @@ impl Registration {
 
     fn register(&mut self, expires: u32, tokens: &mut Tokens) -> Act {
         self.cseq += 1;
+        self.attempts = self.attempts.saturating_add(1);
         let mut request = Request::new(Method::REGISTER, self.registrar.clone());
         let from = NameAddr::new(self.aor.clone()).with_tag(&self.tag);
         request.headers.push(name::FROM, from.to_string());
@@ -272,3 +289,6 @@ pub(crate) fn credentials(line: &LineConfig) -> Client {
     }
     Client::new(vec![Account { realm: None, username, password: Password::new(line.password.reveal()) }])
 }
+
+#[cfg(test)]
+mod tests;
