@@ -12,30 +12,48 @@ use crate::config::LineConfig;
 
 /// How long a registration shall last unless configured.
 const USUAL_EXPIRES: u32 = 300;
-/// The shortest and longest pause after a failure (the shape of RFC 5626 section 4.5).
+/// The longest interval that a registrar may talk us into, in seconds.
+const LONGEST_EXPIRES: u32 = 86_400;
+/// The first and the longest pause after failures that may pass (the shape of RFC 5626 section 4.5).
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
-
+/// The pause after a refusal that will stand until somebody changes something.
+const LASTING: Duration = Duration::from_secs(3_600);
+/// The longest `Retry-After` that is honoured.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
+/// How soon to register again when the connection was lost that calls come by.
+const FLOW_LOST: Duration = Duration::from_secs(4);
 /// How many REGISTERs one refresh may take: a challenge, a longer interval, a new address of ours, and two more.
 const MAX_ATTEMPTS: u8 = 5;
 
 /// Where a registration stands.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
-    /// Not wanted (yet).
+    /// Not wanted, or not yet.
     Off,
+    /// The registrar is being looked for.
+    Locating,
     /// A REGISTER is on its way.
     Waiting,
     /// Registered; refreshed at the alarm.
     On,
-    /// Failed; tried again at the alarm, or never.
+    /// Failed; tried again at the alarm.
     Failed,
     /// A REGISTER that leaves is on its way.
     Leaving,
 }
 
+/// Whether a failure may pass by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Trouble {
+    Lasting,
+    Passing,
+}
+
 /// What the owner has to do.
 #[derive(Debug)]
 pub(crate) enum Act {
+    /// Find the registrar, and bring the outcome to [`Registration::located`].
+    Locate,
     /// Send this, and bring the outcome to [`Registration::done`].
     Send(Box<Request>),
     /// Tell the core.
@@ -47,7 +65,11 @@ pub(crate) enum Act {
 pub(crate) struct Registration {
     aor: Uri,
     registrar: Uri,
+    /// The line is open.
+    is_wanted: bool,
     contact: Option<Uri>,
+    /// A contact of ours that calls do not reach any more, until the registrar has forgotten it.
+    former: Option<Uri>,
     public: Option<SocketAddr>,
     call_id: String,
     tag: String,
@@ -67,7 +89,9 @@ impl Registration {
         Self {
             aor,
             registrar,
+            is_wanted: false,
             contact: None,
+            former: None,
             public: None,
             call_id: tokens.call_id(),
             tag: tokens.tag(),
@@ -96,26 +120,74 @@ impl Registration {
         self.alarm
     }
 
-    /// Begins; `contact` is where calls shall reach us.
-    pub(crate) fn start(&mut self, contact: Uri, tokens: &mut Tokens) -> Vec<Act> {
-        self.contact = Some(contact);
-        self.failures = 0;
-        self.attempts = 0;
-        vec![Act::Service(Service::Connecting), self.register(self.expires, tokens)]
+    pub(crate) fn is_on(&self) -> bool {
+        self.stage == Stage::On
     }
 
-    /// Leaves, if there is anything to leave.
+    /// Whether the registrar still has to hear from us, or we from it, before we may go.
+    pub(crate) fn is_leaving(&self) -> bool {
+        !self.is_wanted && matches!(self.stage, Stage::Waiting | Stage::Leaving)
+    }
+
+    /// The line was opened.
+    pub(crate) fn start(&mut self) -> Vec<Act> {
+        self.is_wanted = true;
+        match self.stage {
+            Stage::Off | Stage::Failed => {
+                self.failures = 0;
+                self.alarm = None;
+                self.stage = Stage::Locating;
+                vec![Act::Service(Service::Connecting), Act::Locate]
+            }
+            // What is under way goes on, or is followed by a new beginning.
+            Stage::Locating | Stage::Waiting | Stage::On | Stage::Leaving => Vec::new(),
+        }
+    }
+
+    /// The line was closed: leaves, if there is anything to leave.
     pub(crate) fn stop(&mut self, tokens: &mut Tokens) -> Vec<Act> {
+        self.is_wanted = false;
         self.alarm = None;
-        self.attempts = 0;
-        let registered = matches!(self.stage, Stage::On | Stage::Waiting);
-        self.stage = Stage::Off;
-        if !registered {
+        match self.stage {
+            Stage::On => self.leave(tokens),
+            // Section 10.2: no REGISTER before the last one has its answer. What is under way is undone then.
+            Stage::Locating | Stage::Waiting | Stage::Leaving => Vec::new(),
+            Stage::Off | Stage::Failed => self.rest(),
+        }
+    }
+
+    /// The registrar was found, or not; `contact` is where calls shall reach us.
+    pub(crate) fn located(&mut self, now: Moment, contact: Option<Uri>, tokens: &mut Tokens) -> Vec<Act> {
+        if self.stage != Stage::Locating {
             return Vec::new();
         }
-        let act = self.register(0, tokens);
-        self.stage = Stage::Leaving;
-        vec![act]
+        if !self.is_wanted {
+            return self.rest();
+        }
+        let Some(contact) = contact else {
+            let reason = "the registrar's host name leads nowhere; check domain and registrar";
+            return self.failed(now, reason, Trouble::Passing, None, tokens);
+        };
+        self.move_to(contact);
+        self.attempts = 0;
+        vec![self.register(Stage::Waiting, tokens)]
+    }
+
+    /// What was sent reached nobody; the same goes another way (RFC 3263 section 4.3).
+    pub(crate) fn elsewhere(&mut self, contact: Uri, tokens: &mut Tokens) -> Vec<Act> {
+        if !matches!(self.stage, Stage::Waiting | Stage::Leaving) {
+            return Vec::new();
+        }
+        self.move_to(contact);
+        vec![self.register(self.stage, tokens)]
+    }
+
+    /// The connection is gone that calls would have come by (RFC 5626 section 4.5).
+    pub(crate) fn flow_lost(&mut self, now: Moment, tokens: &mut Tokens) -> Vec<Act> {
+        if self.is_on() {
+            self.alarm = Some(now + drawn(FLOW_LOST, tokens));
+        }
+        Vec::new()
     }
 
     /// Lets the alarm fire: a refresh or another attempt.
@@ -125,63 +197,75 @@ impl Registration {
         }
         self.alarm = None;
         self.attempts = 0;
-        vec![self.register(self.expires, tokens)]
+        match self.stage {
+            Stage::On => vec![self.register(Stage::Waiting, tokens)],
+            Stage::Failed => {
+                self.stage = Stage::Locating;
+                vec![Act::Locate]
+            }
+            Stage::Off | Stage::Locating | Stage::Waiting | Stage::Leaving => Vec::new(),
+        }
     }
 
     /// Takes the outcome of what was sent; `None` when nothing answered.
     pub(crate) fn done(&mut self, now: Moment, response: Option<&Response>, tokens: &mut Tokens) -> Vec<Act> {
-        match self.stage {
-            Stage::Off | Stage::On | Stage::Failed => Vec::new(),
-            Stage::Leaving => self.left(response, tokens),
-            Stage::Waiting => match response {
-                None => self.failed(now, "the registrar does not answer; check its address", true, tokens),
-                Some(response) => self.answered(now, response, tokens),
-            },
+        match (self.stage, response) {
+            (Stage::Off | Stage::Locating | Stage::On | Stage::Failed, _) => Vec::new(),
+            (Stage::Leaving, response) => self.left(response, tokens),
+            (Stage::Waiting, _) if !self.is_wanted => self.leave(tokens),
+            (Stage::Waiting, None) => {
+                let reason = "the registrar does not answer; check its address";
+                self.failed(now, reason, Trouble::Passing, None, tokens)
+            }
+            (Stage::Waiting, Some(response)) => self.answered(now, response, tokens),
         }
     }
 
+    fn leave(&mut self, tokens: &mut Tokens) -> Vec<Act> {
+        self.attempts = 0;
+        vec![self.register(Stage::Leaving, tokens)]
+    }
+
     fn left(&mut self, response: Option<&Response>, tokens: &mut Tokens) -> Vec<Act> {
-        if let Some(response) = response
-            && self.may_repeat()
-            && self.mend(response)
-        {
-            let act = self.register(0, tokens);
-            self.stage = Stage::Leaving;
-            return vec![act];
+        let challenge = response.filter(|response| is_challenge(response.status));
+        if challenge.is_some_and(|response| self.may_repeat() && self.mend(response)) {
+            return vec![self.register(Stage::Leaving, tokens)];
         }
+        self.rest();
+        // It was opened again meanwhile.
+        if self.is_wanted { self.start() } else { Vec::new() }
+    }
+
+    fn rest(&mut self) -> Vec<Act> {
         self.stage = Stage::Off;
         Vec::new()
     }
 
     fn answered(&mut self, now: Moment, response: &Response, tokens: &mut Tokens) -> Vec<Act> {
         let moved = self.learn(response);
-        match response.status {
-            status if status.is_success() => self.registered(now, response, moved, tokens),
-            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => {
-                if self.may_repeat() && self.mend(response) {
-                    vec![self.register(self.expires, tokens)]
-                } else {
-                    let reason = "the registrar refuses user or password; correct them in the configuration";
-                    self.failed(now, reason, false, tokens)
-                }
+        let status = response.status;
+        if status.is_success() {
+            return self.registered(now, response, moved, tokens);
+        }
+        let least = response.headers.min_expires().ok().flatten().unwrap_or_default();
+        if is_challenge(status) {
+            if self.may_repeat() && self.mend(response) {
+                return vec![self.register(Stage::Waiting, tokens)];
             }
-            Status::INTERVAL_TOO_BRIEF => match response.headers.min_expires() {
-                Ok(Some(least)) if self.may_repeat() && least > self.expires && least < 86_400 => {
-                    self.expires = least;
-                    vec![self.register(self.expires, tokens)]
-                }
-                _ => self.failed(
-                    now,
-                    "the registrar wants another interval than any it was offered",
-                    true,
-                    tokens,
-                ),
-            },
-            status => {
-                let text = format!("the registrar says {} {}", status.code(), response.reason);
-                let hopeless = matches!(status.code(), 403 | 404 | 405 | 423 | 501);
-                self.failed(now, &text, !hopeless, tokens)
-            }
+            // Trying again soon would only lock the account.
+            let reason = "the registrar refuses user or password; correct them in the configuration";
+            self.failed(now, reason, Trouble::Lasting, Some(response), tokens)
+        } else if status == Status::INTERVAL_TOO_BRIEF
+            && self.may_repeat()
+            && least > self.expires
+            && least <= LONGEST_EXPIRES
+        {
+            // Section 10.2.8.
+            self.expires = least;
+            vec![self.register(Stage::Waiting, tokens)]
+        } else {
+            let text = format!("the registrar says {} {}", status.code(), response.reason);
+            self.failed(now, &text, trouble(status), Some(response), tokens)
         }
     }
 
@@ -191,7 +275,7 @@ impl Registration {
         self.attempts < MAX_ATTEMPTS
     }
 
-    /// Takes a challenge once; false when it cannot be met, or was met before with the same password.
+    /// Takes a challenge; false when it cannot be met, or was met before with the same password.
     fn mend(&mut self, response: &Response) -> bool {
         let Some(request) = &self.last else { return false };
         self.digest.handle_challenge(request, response).is_ok()
@@ -201,9 +285,10 @@ impl Registration {
         self.failures = 0;
         if moved && self.may_repeat() {
             // Section 4.2 of RFC 5626 in spirit: calls must come to the address that the registrar sees.
-            return vec![self.register(self.expires, tokens)];
+            return vec![self.register(Stage::Waiting, tokens)];
         }
         self.stage = Stage::On;
+        self.former = None;
         let granted = self.granted(response);
         // Early enough for two more attempts, late enough not to bother.
         let pause = Duration::from_secs(u64::from(granted)).mul_f32(0.75).max(Duration::from_secs(1));
@@ -240,30 +325,54 @@ impl Registration {
         }
         self.public = Some(seen);
         let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-        self.contact = Some(Uri::sip(contact.user(), &host, Some(port)));
+        self.move_to(Uri::sip(contact.user(), &host, Some(port)));
         true
     }
 
-    fn failed(&mut self, now: Moment, reason: &str, again: bool, tokens: &mut Tokens) -> Vec<Act> {
-        self.stage = Stage::Failed;
-        self.digest.forget();
-        let mut text = reason.to_owned();
-        if again {
-            let (shortest, longest) = BACK_OFF;
-            let ceiling = shortest.saturating_mul(1 << self.failures.min(10)).min(longest);
-            // Half of it fixed, half of it drawn, so that many lines do not come at once.
-            let share = f32::from(u16::from_le_bytes(tokens.bytes())) / f32::from(u16::MAX);
-            let pause = ceiling.mul_f32(0.5 + share / 2.0);
-            self.failures += 1;
-            self.alarm = Some(now + pause);
-            text.push_str(&format!("; next attempt in {} s", pause.as_secs().max(1)));
+    /// Calls come to another address from now on.
+    fn move_to(&mut self, contact: Uri) {
+        let former = self.contact.replace(contact);
+        if let Some(former) = former.filter(|former| Some(former) != self.contact.as_ref()) {
+            self.former = Some(former);
         }
-        vec![Act::Service(Service::Out { reason: text })]
     }
 
-    fn register(&mut self, expires: u32, tokens: &mut Tokens) -> Act {
-        self.cseq += 1;
+    fn failed(
+        &mut self,
+        now: Moment,
+        reason: &str,
+        trouble: Trouble,
+        response: Option<&Response>,
+        tokens: &mut Tokens,
+    ) -> Vec<Act> {
+        self.stage = Stage::Failed;
+        self.digest.forget();
+        let asked = response.and_then(|response| response.headers.retry_after().ok().flatten());
+        let pause = self.pause(trouble, asked.unwrap_or_default(), tokens);
+        self.failures = self.failures.saturating_add(1);
+        self.alarm = Some(now + pause);
+        let reason = format!("{reason}; next attempt in {} s", pause.as_secs().max(1));
+        vec![Act::Service(Service::Out { reason })]
+    }
+
+    /// How long to wait: longer with each failure in a row, never shorter than `Retry-After` asks.
+    fn pause(&self, trouble: Trouble, asked: u32, tokens: &mut Tokens) -> Duration {
+        let (shortest, longest) = BACK_OFF;
+        let ceiling = match trouble {
+            Trouble::Lasting => LASTING,
+            Trouble::Passing => shortest.saturating_mul(1 << self.failures.min(10)).min(longest),
+        };
+        let asked = Duration::from_secs(u64::from(asked)).min(LONGEST_RETRY_AFTER);
+        let own = drawn(ceiling, tokens);
+        // Those that were all asked to wait as long shall not come back at once.
+        if asked > own { asked + drawn(shortest, tokens) } else { own }
+    }
+
+    fn register(&mut self, stage: Stage, tokens: &mut Tokens) -> Act {
+        self.stage = stage;
+        self.cseq = self.cseq.saturating_add(1);
         self.attempts = self.attempts.saturating_add(1);
+        let expires = if stage == Stage::Leaving { 0 } else { self.expires };
         let mut request = Request::new(Method::REGISTER, self.registrar.clone());
         let from = NameAddr::new(self.aor.clone()).with_tag(&self.tag);
         request.headers.push(name::FROM, from.to_string());
@@ -273,11 +382,31 @@ impl Registration {
         if let Some(contact) = &self.contact {
             request.headers.push(name::CONTACT, format!("<{contact}>;expires={expires}"));
         }
+        if let Some(former) = &self.former {
+            request.headers.push(name::CONTACT, format!("<{former}>;expires=0"));
+        }
         request.headers.push(name::EXPIRES, expires.to_string());
         self.digest.authorize(&mut request, tokens);
         self.last = Some(request.clone());
-        self.stage = Stage::Waiting;
         Act::Send(Box::new(request))
+    }
+}
+
+/// Half of a time fixed, half of it drawn, so that many lines do not come at once (RFC 5626 section 4.5).
+fn drawn(time: Duration, tokens: &mut Tokens) -> Duration {
+    let share = f32::from(u16::from_le_bytes(tokens.bytes())) / f32::from(u16::MAX);
+    time.mul_f32(0.5 + share / 2.0)
+}
+
+fn is_challenge(status: Status) -> bool {
+    status == Status::UNAUTHORIZED || status == Status::PROXY_AUTHENTICATION_REQUIRED
+}
+
+/// What a refusal says about another attempt.
+const fn trouble(status: Status) -> Trouble {
+    match status.code() {
+        402..=405 | 410 | 414..=416 | 420 | 423 | 501 | 600..=699 => Trouble::Lasting,
+        _ => Trouble::Passing,
     }
 }
 

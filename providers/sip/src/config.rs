@@ -160,6 +160,8 @@ pub struct LimitsConfig {
     pub connections: usize,
     /// What `Retry-After` says, in seconds.
     pub retry_after: u32,
+    /// How many accounts may begin to register in one second; the others wait for their turn. 0 sets no limit.
+    pub registrations_per_second: u32,
 }
 
 impl Default for LimitsConfig {
@@ -171,6 +173,7 @@ impl Default for LimitsConfig {
             transactions_per_source: 100_000,
             connections: 10_000,
             retry_after: 5,
+            registrations_per_second: 100,
         }
     }
 }

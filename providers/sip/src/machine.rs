@@ -33,7 +33,7 @@ use offhook_spi::{
 use crate::call::{Call, Closing, Phase};
 use crate::config::{ConfigError, SipConfig};
 use crate::line::Lines;
-use crate::location::{Answer, Lookup, Question, Target};
+use crate::location::{Answer, Lookup, Question};
 
 /// A socket that is open.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +85,7 @@ enum Asked {
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Alarm {
+    Locate(LineKey),
     NoAnswer(u64),
     Register(LineKey),
 }
@@ -109,7 +110,7 @@ pub(crate) struct SipMachine {
     requests: HashMap<SipRequestId, Asked>,
     lookups: HashMap<LookupId, (Lookup, Option<Flow>)>,
     /// Where each registrar was found.
-    registrars: HashMap<LineKey, Target>,
+    registrars: registering::Registrars,
     alarms: BTreeMap<(Moment, u64), Alarm>,
     gates: gate::Gates,
     serial: u64,
@@ -152,7 +153,7 @@ impl SipMachine {
             sources: HashMap::new(),
             requests: HashMap::new(),
             lookups: HashMap::new(),
-            registrars: HashMap::new(),
+            registrars: registering::Registrars::default(),
             alarms: BTreeMap::new(),
             gates,
             serial: 0,
@@ -410,6 +411,7 @@ impl SipMachine {
     fn wake(&mut self, now: Moment) {
         while let Some(entry) = self.alarms.first_entry().filter(|entry| entry.key().0 <= now) {
             match entry.remove() {
+                Alarm::Locate(key) => self.look_for_registrar(now, key),
                 Alarm::NoAnswer(serial) => self.no_answer(now, serial),
                 Alarm::Register(key) => self.refresh_registration(now, key),
             }
@@ -428,6 +430,7 @@ impl Machine for SipMachine {
             Input::FlowClosed { flow } => {
                 self.streams.retain(|_, id| *id != flow);
                 self.agent.handle(now, AgentInput::FlowClosed { flow });
+                self.registrars_lost(now, flow);
             }
             Input::FlowFailed { flow, remote } => {
                 self.streams.retain(|(_, address), id| *id != flow || *address != remote);

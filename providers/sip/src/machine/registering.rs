@@ -1,37 +1,49 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Accounts: what registrations want, carried out.
 
-use offhook_sipcore::agent::{Command, RequestId as SipRequestId};
-use offhook_sipcore::message::{Response, Tokens, name};
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use offhook_sipcore::agent::{Command, Flow, FlowId, RequestId as SipRequestId};
+use offhook_sipcore::message::{Request, Response, Status, Tokens, name};
 use offhook_spi::{LineKey, LineStatus, Moment, Service, TspEvent};
 
 use super::{Alarm, Asked, LookupId, SipMachine};
 use crate::account::{Act, Registration};
 use crate::location::{Lookup, Target};
 
-impl SipMachine {
-    /// Registers a line that wants it, once the way to its registrar is known.
-    pub(super) fn start_registration(&mut self, now: Moment, key: LineKey) {
-        let Some(line) = self.lines.get(key) else { return };
-        let Some(registration) = &line.registration else { return };
-        let next_hop = line.proxy.as_ref().unwrap_or_else(|| registration.registrar());
-        let (lookup, step) = Lookup::start(next_hop, &self.transports());
-        self.lookups.insert(LookupId::Line(key), (lookup, None));
-        self.looked_up(now, LookupId::Line(key), step);
-    }
+/// Where registrars were found, and how fast lines may turn to them.
+#[derive(Debug, Default)]
+pub(super) struct Registrars {
+    ways: HashMap<LineKey, Way>,
+    /// When the next line may begin.
+    next: Moment,
+}
 
-    pub(super) fn registrar_located(&mut self, now: Moment, key: LineKey, targets: &[Target]) {
-        let flow = targets.first().and_then(|target| self.flow(*target));
-        let user = self.lines.get(key).map(|line| line.user.clone()).unwrap_or_default();
-        if let Some(target) = targets.first() {
-            self.registrars.insert(key, *target);
+#[derive(Debug)]
+struct Way {
+    flow: Flow,
+    /// Places to try when this one does not answer.
+    others: VecDeque<Target>,
+    /// The REGISTER that is under way; answers to others come too late.
+    request: Option<SipRequestId>,
+}
+
+impl Registrars {
+    /// The time at which one more line may begin, so that ten thousand do not begin at once.
+    fn slot(&mut self, now: Moment, per_second: u32) -> Moment {
+        let at = self.next.max(now);
+        if let Some(step) = Duration::from_secs(1).checked_div(per_second) {
+            self.next = at + step;
         }
-        let Some(flow) = flow else {
-            let reason = "the registrar's host name leads nowhere; check domain and registrar".to_owned();
-            return self.service(key, Service::Out { reason });
-        };
-        let contact = self.contact(&user, &flow, None);
-        self.register(now, key, |registration, tokens| registration.start(contact, tokens));
+        at
+    }
+}
+
+impl SipMachine {
+    /// Registers a line that wants it.
+    pub(super) fn start_registration(&mut self, now: Moment, key: LineKey) {
+        self.register(now, key, |registration, _| registration.start());
     }
 
     pub(super) fn stop_registration(&mut self, now: Moment, key: LineKey) {
@@ -42,9 +54,92 @@ impl SipMachine {
         self.register(now, key, |registration, tokens| registration.wake(now, tokens));
     }
 
+    /// Looks for the registrar of a line, now or when it is its turn.
+    fn locate_registrar(&mut self, now: Moment, key: LineKey) {
+        let at = self.registrars.slot(now, self.config.limits.registrations_per_second);
+        if at > now {
+            self.set_alarm(at, Alarm::Locate(key));
+        } else {
+            self.look_for_registrar(now, key);
+        }
+    }
+
+    pub(super) fn look_for_registrar(&mut self, now: Moment, key: LineKey) {
+        let Some(line) = self.lines.get(key) else { return };
+        let Some(registration) = &line.registration else { return };
+        let next_hop = line.proxy.as_ref().unwrap_or_else(|| registration.registrar());
+        let (lookup, step) = Lookup::start(next_hop, &self.transports());
+        self.lookups.insert(LookupId::Line(key), (lookup, None));
+        self.looked_up(now, LookupId::Line(key), step);
+    }
+
+    pub(super) fn registrar_located(&mut self, now: Moment, key: LineKey, targets: Vec<Target>) {
+        let mut others = VecDeque::from(targets);
+        let flow = self.next_flow(&mut others);
+        let contact = flow.and_then(|flow| self.contact_of(key, &flow));
+        if let Some(flow) = flow {
+            self.registrars.ways.insert(key, Way { flow, others, request: None });
+        }
+        self.register(now, key, |registration, tokens| registration.located(now, contact, tokens));
+    }
+
+    /// The first target that one of our sockets leads to.
+    fn next_flow(&mut self, targets: &mut VecDeque<Target>) -> Option<Flow> {
+        while let Some(target) = targets.pop_front() {
+            let flow = self.flow(target);
+            if flow.is_some() {
+                return flow;
+            }
+        }
+        None
+    }
+
+    /// Where calls of a line reach us that come from the far end of a flow.
+    fn contact_of(&self, key: LineKey, flow: &Flow) -> Option<offhook_sipcore::message::Uri> {
+        let line = self.lines.get(key)?;
+        let public = line.registration.as_ref()?.public();
+        let public = public.filter(|public| public.is_ipv4() == flow.local.is_ipv4());
+        Some(self.contact(&line.user, flow, public))
+    }
+
     pub(super) fn request_done(&mut self, now: Moment, id: SipRequestId, response: Option<&Response>) {
         let Some(Asked::Register(key)) = self.requests.remove(&id) else { return };
+        let Some(way) = self.registrars.ways.get_mut(&key).filter(|way| way.request == Some(id)) else {
+            return;
+        };
+        way.request = None;
+        // RFC 3263 section 4.3: no answer, no transport, or a 503.
+        let is_away = response.is_none_or(|response| response.status == Status::SERVICE_UNAVAILABLE);
+        if is_away {
+            let mut others = std::mem::take(&mut way.others);
+            let flow = self.next_flow(&mut others);
+            if let Some(flow) = flow
+                && let Some(contact) = self.contact_of(key, &flow)
+            {
+                self.registrars.ways.insert(key, Way { flow, others, request: None });
+                return self
+                    .register(now, key, |registration, tokens| registration.elsewhere(contact, tokens));
+            }
+        }
         self.register(now, key, |registration, tokens| registration.done(now, response, tokens));
+    }
+
+    /// A connection is gone: the accounts that calls would have come to by it register again.
+    pub(super) fn registrars_lost(&mut self, now: Moment, flow: FlowId) {
+        let ways = self.registrars.ways.iter();
+        let mut lost: Vec<LineKey> =
+            ways.filter(|(_, way)| way.flow.id == flow).map(|(key, _)| *key).collect();
+        lost.sort_unstable();
+        for key in lost {
+            self.register(now, key, |registration, tokens| registration.flow_lost(now, tokens));
+        }
+    }
+
+    /// Whether an account still says good-bye.
+    pub(super) fn is_leaving(&self) -> bool {
+        let ways = self.registrars.ways.keys();
+        let mut registrations = ways.filter_map(|key| self.lines.get(*key)?.registration.as_ref());
+        registrations.any(|registration| registration.is_leaving())
     }
 
     fn register(
@@ -63,27 +158,30 @@ impl SipMachine {
         }
         for act in acts {
             match act {
+                Act::Locate => self.locate_registrar(now, key),
                 Act::Service(service) => self.service(key, service),
                 Act::Send(request) => self.send_register(now, key, *request),
             }
         }
     }
 
-    fn send_register(&mut self, now: Moment, key: LineKey, mut request: offhook_sipcore::message::Request) {
+    fn send_register(&mut self, now: Moment, key: LineKey, mut request: Request) {
         let Some(line) = self.lines.get(key) else { return };
         if let Some(proxy) = &line.proxy {
             let loose =
                 if proxy.param("lr").is_some() { proxy.clone() } else { proxy.with_param("lr", None) };
             request.headers.push(name::ROUTE, format!("<{loose}>"));
         }
-        let target = self.registrars.get(&key).copied();
-        let Some(flow) = target.and_then(|target| self.flow(target)) else {
-            let done =
-                |registration: &mut Registration, tokens: &mut Tokens| registration.done(now, None, tokens);
-            return self.register(now, key, done);
-        };
+        let Some(before) = self.registrars.ways.get(&key).map(|way| way.flow) else { return };
+        // A connection may have been lost since; its successor has another number.
+        let target = Target { transport: before.transport, address: before.remote };
+        let flow = self.flow(target).unwrap_or(before);
         self.serial += 1;
         let id = SipRequestId(self.serial);
+        if let Some(way) = self.registrars.ways.get_mut(&key) {
+            way.flow = flow;
+            way.request = Some(id);
+        }
         self.requests.insert(id, Asked::Register(key));
         self.agent(now, Command::Request { id, request, flow });
     }
@@ -96,3 +194,6 @@ impl SipMachine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ impl SipMachine {
         let before = self.lookups.remove(&whom).and_then(|(_, before)| before);
         match whom {
             LookupId::Call(serial) => self.located(now, serial, targets),
-            LookupId::Line(key) => self.registrar_located(now, key, &targets),
+            LookupId::Line(key) => self.registrar_located(now, key, targets),
             LookupId::Dialog(id, dialog) => {
                 let flow = targets.first().and_then(|target| self.flow(*target)).or(before);
                 self.agent(now, Command::Located { id, dialog, flow });

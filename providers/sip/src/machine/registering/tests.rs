@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Accounts in virtual time: registrars that are away, and ten thousand lines at once.
+
+use std::net::{IpAddr, SocketAddr};
+
+use offhook_sipcore::agent::Transport;
+use offhook_sipcore::message::{Limits, Message};
+use offhook_spi::{Machine, RequestId, TspCommand};
+
+use super::*;
+use crate::config::{LineConfig, SipConfig};
+use crate::location::{Answer, Question};
+use crate::machine::{Input, Socket, ToDo};
+
+/// What a registrar or a name server does.
+type Registrar = Box<dyn FnMut(&Request, SocketAddr) -> Option<Response>>;
+type NameServer = Box<dyn FnMut(&Question) -> Answer>;
+
+/// A machine, its registrars and its clock.
+struct World {
+    machine: SipMachine,
+    now: Moment,
+    registrar: Registrar,
+    names: NameServer,
+    /// Every REGISTER with its time and place.
+    registers: Vec<(Moment, SocketAddr, Request)>,
+    events: Vec<TspEvent>,
+}
+
+fn local() -> SocketAddr {
+    "192.0.2.1:5060".parse().unwrap()
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+impl World {
+    fn new(line: LineConfig, registrar: Registrar, names: NameServer) -> Self {
+        let config = SipConfig::default().with_line(line);
+        let socket = Socket { id: FlowId(0), transport: Transport::Udp, local: local() };
+        let machine = SipMachine::new(config, vec![socket], [7; 32]).unwrap();
+        let (registers, events) = (Vec::new(), Vec::new());
+        Self { machine, now: Moment::ZERO, registrar, names, registers, events }
+    }
+
+    /// Opens the first lines.
+    fn open(&mut self, count: u64) {
+        for line in 1..=count {
+            let open = TspCommand::Open { request: RequestId(line), line: LineKey(line) };
+            self.machine.handle(self.now, Input::Command(open));
+        }
+        self.carry_out();
+    }
+
+    fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.machine.deadline().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.machine.handle_timeout(self.now);
+            self.carry_out();
+        }
+        self.now = end;
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(todo) = self.machine.poll() {
+            match todo {
+                ToDo::Tell(event) => self.events.push(event),
+                ToDo::Ask { lookup, question } => {
+                    let answer = (self.names)(&question);
+                    self.machine.handle(self.now, Input::Answered { lookup, answer });
+                }
+                ToDo::Transmit { flow, bytes } => self.transmit(flow, &bytes),
+            }
+        }
+    }
+
+    fn transmit(&mut self, flow: Flow, bytes: &offhook_sipcore::bytes::Bytes) {
+        let Ok(Message::Request(request)) = Message::parse(bytes, &Limits::default()) else { return };
+        let response = (self.registrar)(&request, flow.remote);
+        self.registers.push((self.now, flow.remote, request));
+        if let Some(response) = response {
+            let message = Message::Response(response);
+            self.machine.handle(self.now, Input::Receive { flow, message });
+        }
+    }
+
+    fn service(&self) -> &Service {
+        &self.machine.lines.get(LineKey(1)).unwrap().service
+    }
+}
+
+/// Registers whoever comes for 300 seconds.
+fn welcome(request: &Request) -> Response {
+    let mut response = request.response(Status::OK);
+    for contact in request.headers.all(name::CONTACT) {
+        response.headers.push(name::CONTACT, contact);
+    }
+    response
+}
+
+fn no_names() -> NameServer {
+    Box::new(|question| panic!("nobody asks for {question:?}"))
+}
+
+fn account() -> LineConfig {
+    LineConfig {
+        registrar: Some("registrar.example:5070".to_owned()),
+        ..LineConfig::account("me", "a.example", "x")
+    }
+}
+
+fn two_places() -> NameServer {
+    Box::new(|_| Answer::Addresses(vec![IpAddr::from([192, 0, 2, 50]), IpAddr::from([192, 0, 2, 51])]))
+}
+
+fn second() -> SocketAddr {
+    "192.0.2.51:5070".parse().unwrap()
+}
+
+#[test]
+fn the_next_registrar_takes_over_from_one_that_does_not_answer() {
+    let registrar = |request: &Request, to| (to == second()).then(|| welcome(request));
+    let mut world = World::new(account(), Box::new(registrar), two_places());
+    world.open(1);
+    assert_eq!(world.service(), &Service::Connecting);
+    // Timer F (RFC 3261 section 17.1.2.2).
+    world.run(seconds(33));
+    assert_eq!(world.service(), &Service::In);
+    let before = world.registers.len();
+    world.run(seconds(300));
+    let refreshes = &world.registers[before..];
+    assert!(!refreshes.is_empty() && refreshes.iter().all(|(_, to, _)| *to == second()), "{refreshes:?}");
+}
+
+#[test]
+fn the_next_registrar_takes_over_from_one_that_serves_nobody() {
+    let registrar = |request: &Request, to| {
+        Some(if to == second() { welcome(request) } else { request.response(Status::SERVICE_UNAVAILABLE) })
+    };
+    let mut world = World::new(account(), Box::new(registrar), two_places());
+    world.open(1);
+    assert_eq!((world.service(), world.registers.len()), (&Service::In, 2));
+}
+
+#[test]
+fn a_line_whose_registrars_are_all_away_is_out_of_service_until_one_is_back() {
+    let mut asked = 0;
+    let registrar = move |request: &Request, _| {
+        asked += 1;
+        Some(if asked > 4 { welcome(request) } else { request.response(Status::SERVICE_UNAVAILABLE) })
+    };
+    let mut world = World::new(account(), Box::new(registrar), two_places());
+    world.open(1);
+    let Service::Out { reason } = world.service() else { panic!("{:?}", world.service()) };
+    assert!(reason.starts_with("the registrar says 503"), "{reason}");
+    world.run(seconds(20));
+    assert_eq!((world.service(), world.registers.len()), (&Service::In, 5));
+}
+
+#[test]
+fn a_registrar_without_an_address_is_looked_for_again() {
+    let mut asked = 0;
+    let names = move |_: &Question| {
+        asked += 1;
+        let found = (asked > 2).then(|| IpAddr::from([192, 0, 2, 50]));
+        Answer::Addresses(found.into_iter().collect())
+    };
+    let mut world = World::new(account(), Box::new(|request, _| Some(welcome(request))), Box::new(names));
+    world.open(1);
+    assert!(matches!(world.service(), Service::Out { .. }), "{:?}", world.service());
+    world.run(seconds(20));
+    assert_eq!((world.service(), world.registers.len()), (&Service::In, 1));
+}
+
+#[test]
+fn a_line_that_closes_unregisters_where_it_is_registered() {
+    let mut world = World::new(account(), Box::new(|request, _| Some(welcome(request))), two_places());
+    world.open(1);
+    world.machine.handle(world.now, Input::Command(TspCommand::Close { line: LineKey(1) }));
+    assert!(world.machine.is_leaving());
+    world.carry_out();
+    assert!(!world.machine.is_leaving());
+    assert_eq!(world.registers.last().unwrap().2.headers.expires().unwrap(), Some(0));
+    world.run(seconds(3_600));
+    assert_eq!(world.registers.len(), 2);
+}
