@@ -228,6 +228,9 @@ pub struct LineConfig {
     pub proxy: Option<String>,
     /// How long a registration shall last, in seconds; 0 takes 300.
     pub expires: u32,
+    /// Seconds between keep-alives to the registrar over UDP, at most; 0 sends none. 29 unless set (RFC 5626
+    /// section 4.4.2): address translators may forget us after 30.
+    pub keep_alive: Option<u32>,
     /// Addresses that calls of a trunk come from; those of the domain or proxy, where it is an IP address,
     /// belong to it anyway.
     pub peers: Vec<IpAddr>,

@@ -8,6 +8,7 @@
 mod body;
 mod gate;
 mod incoming;
+mod keeping;
 mod media;
 mod outgoing;
 mod registering;
@@ -85,6 +86,7 @@ enum Asked {
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Alarm {
+    KeepAlive(FlowId, SocketAddr),
     Locate(LineKey),
     NoAnswer(u64),
     Register(LineKey),
@@ -111,6 +113,7 @@ pub(crate) struct SipMachine {
     lookups: HashMap<LookupId, (Lookup, Option<Flow>)>,
     /// Where each registrar was found.
     registrars: registering::Registrars,
+    keeping: keeping::Keeping,
     alarms: BTreeMap<(Moment, u64), Alarm>,
     gates: gate::Gates,
     serial: u64,
@@ -154,6 +157,7 @@ impl SipMachine {
             requests: HashMap::new(),
             lookups: HashMap::new(),
             registrars: registering::Registrars::default(),
+            keeping: keeping::Keeping::default(),
             alarms: BTreeMap::new(),
             gates,
             serial: 0,
@@ -411,6 +415,7 @@ impl SipMachine {
     fn wake(&mut self, now: Moment) {
         while let Some(entry) = self.alarms.first_entry().filter(|entry| entry.key().0 <= now) {
             match entry.remove() {
+                Alarm::KeepAlive(flow, remote) => self.send_keep_alive(now, flow, remote),
                 Alarm::Locate(key) => self.look_for_registrar(now, key),
                 Alarm::NoAnswer(serial) => self.no_answer(now, serial),
                 Alarm::Register(key) => self.refresh_registration(now, key),

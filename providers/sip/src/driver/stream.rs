@@ -22,8 +22,10 @@ use crate::machine::Socket;
 const WRITE_QUEUE: usize = 256;
 /// How long a connection or a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long nothing may be heard before a ping goes out (RFC 5626 section 4.4.1), and then in all.
+/// How long nothing may be heard before a ping goes out (RFC 5626 section 4.4.1).
 const QUIET: Duration = Duration::from_secs(110);
+/// How long the answer to a ping may take, likewise.
+const PONG: Duration = Duration::from_secs(10);
 
 /// What connections tell the provider's task.
 pub(super) enum FromStream {
@@ -207,10 +209,13 @@ async fn read<R: AsyncRead + Unpin>(
     let mut decoder = StreamDecoder::new(Limits::default());
     let mut buffer = vec![0; 16 * 1024];
     let mut pinged = false;
+    // Whoever has never answered a ping need not know of them: its silence says nothing.
+    let mut answers = false;
     loop {
-        let count = match tokio::time::timeout(QUIET, reader.read(&mut buffer)).await {
+        let patience = if pinged && answers { PONG } else { QUIET };
+        let count = match tokio::time::timeout(patience, reader.read(&mut buffer)).await {
             Ok(count) => count?,
-            Err(_) if pinged => return Err(io::ErrorKind::TimedOut.into()),
+            Err(_) if pinged && answers => return Err(io::ErrorKind::TimedOut.into()),
             Err(_) => {
                 pinged = true;
                 pong.send(b"\r\n\r\n").await.ok();
@@ -230,7 +235,10 @@ async fn read<R: AsyncRead + Unpin>(
                     pong.send(b"\r\n").await.ok();
                     continue;
                 }
-                Frame::Pong => continue,
+                Frame::Pong => {
+                    answers = true;
+                    continue;
+                }
                 _ => continue,
             };
             if events.send(event).await.is_err() {

@@ -163,6 +163,12 @@ impl SipMachine {
                 Act::Send(request) => self.send_register(now, key, *request),
             }
         }
+        self.keep_alive(now, key);
+    }
+
+    /// The way to the registrar of a line.
+    pub(super) fn registrar_flow(&self, key: LineKey) -> Option<Flow> {
+        self.registrars.ways.get(&key).map(|way| way.flow)
     }
 
     fn send_register(&mut self, now: Moment, key: LineKey, mut request: Request) {

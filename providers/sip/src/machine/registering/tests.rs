@@ -25,6 +25,7 @@ struct World {
     /// Every REGISTER with its time and place.
     registers: Vec<(Moment, SocketAddr, Request)>,
     events: Vec<TspEvent>,
+    keep_alives: Vec<(Moment, SocketAddr)>,
 }
 
 fn local() -> SocketAddr {
@@ -40,8 +41,8 @@ impl World {
         let config = SipConfig::default().with_line(line);
         let socket = Socket { id: FlowId(0), transport: Transport::Udp, local: local() };
         let machine = SipMachine::new(config, vec![socket], [7; 32]).unwrap();
-        let (registers, events) = (Vec::new(), Vec::new());
-        Self { machine, now: Moment::ZERO, registrar, names, registers, events }
+        let (registers, events, keep_alives) = (Vec::new(), Vec::new(), Vec::new());
+        Self { machine, now: Moment::ZERO, registrar, names, registers, events, keep_alives }
     }
 
     /// Opens the first lines.
@@ -77,6 +78,9 @@ impl World {
     }
 
     fn transmit(&mut self, flow: Flow, bytes: &offhook_sipcore::bytes::Bytes) {
+        if &bytes[..] == b"\r\n\r\n" {
+            return self.keep_alives.push((self.now, flow.remote));
+        }
         let Ok(Message::Request(request)) = Message::parse(bytes, &Limits::default()) else { return };
         let response = (self.registrar)(&request, flow.remote);
         self.registers.push((self.now, flow.remote, request));
@@ -185,4 +189,36 @@ fn a_line_that_closes_unregisters_where_it_is_registered() {
     assert_eq!(world.registers.last().unwrap().2.headers.expires().unwrap(), Some(0));
     world.run(seconds(3_600));
     assert_eq!(world.registers.len(), 2);
+}
+
+#[test]
+fn the_way_to_a_registrar_is_kept_open_for_all_its_lines_until_the_last_closes() {
+    let line = LineConfig { count: Some(3), registrar: Some("192.0.2.50".to_owned()), ..account() };
+    let mut world = World::new(line, Box::new(|request, _| Some(welcome(request))), no_names());
+    world.open(3);
+    world.run(seconds(290));
+    let times: Vec<Moment> = world.keep_alives.iter().map(|(at, _)| *at).collect();
+    assert!((10..=12).contains(&times.len()), "{times:?}");
+    for pair in times.windows(2) {
+        let pause = pair[1].since(pair[0]);
+        assert!(pause >= Duration::from_millis(23_200) && pause <= seconds(29), "{pause:?}");
+    }
+    for line in 1..=3 {
+        world.machine.handle(world.now, Input::Command(TspCommand::Close { line: LineKey(line) }));
+    }
+    world.carry_out();
+    world.run(seconds(3_600));
+    assert_eq!(world.keep_alives.len(), times.len());
+}
+
+#[test]
+fn keep_alives_can_be_turned_off_and_made_slower() {
+    for (every, expected) in [(Some(0), 0..=0), (Some(100), 5..=7)] {
+        let registrar = Some("192.0.2.50".to_owned());
+        let line = LineConfig { keep_alive: every, registrar, ..account() };
+        let mut world = World::new(line, Box::new(|request, _| Some(welcome(request))), no_names());
+        world.open(1);
+        world.run(seconds(600));
+        assert!(expected.contains(&world.keep_alives.len()), "{every:?}: {:?}", world.keep_alives);
+    }
 }
