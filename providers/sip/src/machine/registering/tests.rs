@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Accounts in virtual time: registrars that are away, and ten thousand lines at once.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use offhook_sipcore::agent::Transport;
-use offhook_sipcore::message::{Limits, Message};
+use offhook_sipcore::message::{Limits, Message, Method};
 use offhook_spi::{Machine, RequestId, TspCommand};
 
 use super::*;
@@ -221,4 +222,59 @@ fn keep_alives_can_be_turned_off_and_made_slower() {
         world.run(seconds(600));
         assert!(expected.contains(&world.keep_alives.len()), "{every:?}: {:?}", world.keep_alives);
     }
+}
+
+fn per_second(registers: &[(Moment, SocketAddr, Request)]) -> HashMap<u64, usize> {
+    let mut counts = HashMap::new();
+    for (at, _, _) in registers {
+        *counts.entry(at.since(Moment::ZERO).as_secs()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn ten_thousand_lines_register_one_after_the_other_are_found_and_refresh() {
+    const LINES: u64 = 10_000;
+    let registrar = Some("192.0.2.50".to_owned());
+    let line = LineConfig { count: Some(10_000), registrar, name: "desk".to_owned(), ..account() };
+    let mut world = World::new(line, Box::new(|request, _| Some(welcome(request))), no_names());
+    world.open(LINES);
+    // The first one does not wait, and no second is busier than the limit.
+    assert_eq!(world.registers.len(), 1);
+    world.run(seconds(101));
+    assert_eq!(world.registers.len(), 10_000);
+    let counts = per_second(&world.registers);
+    assert!(counts.values().all(|count| *count <= 101), "{counts:?}");
+    let served = world.machine.lines.iter().filter(|(_, line)| line.service == Service::In).count();
+    assert_eq!(served, 10_000);
+
+    for number in [1, 4_711, 10_000] {
+        let text = format!(
+            "INVITE sip:desk{number}@192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.50;branch=z9hG4bK{number}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:x@a.example>;tag=1\r\nTo: <sip:desk{number}@a.example>\r\n\
+             Call-ID: {number}\r\nCSeq: 1 INVITE\r\nContact: <sip:x@192.0.2.50>\r\nContent-Length: 0\r\n\r\n"
+        );
+        let message = Message::parse(&text.into(), &Limits::default()).unwrap();
+        let remote = "192.0.2.50:5060".parse().unwrap();
+        let flow = Flow { id: FlowId(0), transport: Transport::Udp, local: local(), remote };
+        world.machine.handle(world.now, Input::Receive { flow, message });
+        world.carry_out();
+        let found = world.events.iter().rev().find_map(|event| match event {
+            TspEvent::NewCall { line, .. } => Some(*line),
+            _ => None,
+        });
+        assert_eq!(found, Some(LineKey(number)));
+    }
+
+    world.registers.clear();
+    world.run(seconds(600));
+    let mut refreshed: HashMap<String, usize> = HashMap::new();
+    for (_, _, request) in world.registers.iter().filter(|(_, _, request)| request.method == Method::REGISTER)
+    {
+        *refreshed.entry(request.headers.call_id().unwrap().to_owned()).or_default() += 1;
+    }
+    assert_eq!(refreshed.len(), 10_000);
+    assert!(refreshed.values().all(|count| (2..=3).contains(count)));
+    let counts = per_second(&world.registers);
+    assert!(counts.values().all(|count| *count <= 150), "{counts:?}");
 }
