@@ -11,12 +11,14 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::sync::mpsc;
 
-use super::NameAnswer;
 use crate::location::{Answer, Naptr, Question, Srv};
 use crate::machine::LookupId;
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// An answer, and whom it is for.
+pub(super) type NameAnswer = (LookupId, Answer);
 
 /// The resolver, made when the first question comes.
 pub(super) struct Names {

@@ -36,6 +36,15 @@ pub(super) enum FromStream {
     Message { flow: Flow, message: Message },
 }
 
+/// What became of a message that was to be sent on a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sent {
+    /// It waits to be written. Should the connection end first, that is told as its end.
+    Queued,
+    /// There are as many connections as may be, or the far end has not read for long.
+    Never,
+}
+
 /// Numbers connections that others open; even, above those of sockets. Those that we open are odd.
 static ACCEPTED: AtomicU64 = AtomicU64::new(1 << 32);
 
@@ -61,29 +70,31 @@ impl Connections {
     }
 
     /// Sends on a connection; one that is not there is opened.
-    pub(super) fn send(&mut self, flow: Flow, bytes: Bytes) {
+    pub(super) fn send(&mut self, flow: Flow, bytes: Bytes) -> Sent {
         if let Some(writer) = self.writers.get(&flow.id) {
-            match writer.try_send(bytes) {
-                Ok(()) => return,
+            return match writer.try_send(bytes) {
+                // Of one that has just ended the end is on its way to us, and fails whatever waits.
+                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Sent::Queued,
                 Err(mpsc::error::TrySendError::Full(_)) => {
-                    // It does not read: give it up. Dropping the writer closes it.
+                    // Dropping the writer closes the connection of one that does not read.
                     self.writers.remove(&flow.id);
-                    return;
+                    Sent::Never
                 }
-                Err(mpsc::error::TrySendError::Closed(_)) => {
-                    self.writers.remove(&flow.id);
-                    return;
-                }
-            }
+            };
         }
+        self.open(flow, bytes)
+    }
+
+    fn open(&mut self, flow: Flow, bytes: Bytes) -> Sent {
         if self.writers.len() >= self.most {
-            return;
+            return Sent::Never;
         }
         let (writer, queue) = mpsc::channel(WRITE_QUEUE);
         // The queue is new and has room.
         let _ = writer.try_send(bytes);
         self.writers.insert(flow.id, writer);
         tokio::spawn(connect(flow, self.tls.clone(), queue, self.events.clone()));
+        Sent::Queued
     }
 }
 
