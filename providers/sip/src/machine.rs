@@ -48,11 +48,24 @@ pub(crate) struct Socket {
 /// What may happen to the provider.
 #[derive(Debug)]
 pub(crate) enum Input {
-    Answered { lookup: LookupId, answer: Answer },
+    Answered {
+        lookup: LookupId,
+        answer: Answer,
+    },
     Command(TspCommand),
-    FlowClosed { flow: FlowId },
-    FlowFailed { flow: FlowId, remote: SocketAddr },
-    Receive { flow: Flow, message: Message },
+    FlowClosed {
+        flow: FlowId,
+    },
+    FlowFailed {
+        flow: FlowId,
+        remote: SocketAddr,
+    },
+    /// The host has gone: every line closes.
+    Leave,
+    Receive {
+        flow: Flow,
+        message: Message,
+    },
 }
 
 /// What the provider wants done.
@@ -220,6 +233,17 @@ impl SipMachine {
             self.hang_up(now, serial, None);
         }
         self.stop_registration(now, key);
+    }
+
+    fn leave(&mut self, now: Moment) {
+        let open: Vec<LineKey> =
+            self.lines.iter().filter(|(_, line)| line.open).map(|(key, _)| key).collect();
+        open.into_iter().for_each(|key| self.close(now, key));
+    }
+
+    /// Whether everybody has heard that calls and registrations are over.
+    pub(crate) fn has_left(&self) -> bool {
+        self.closing.is_empty() && !self.is_leaving()
     }
 
     fn operate(&mut self, now: Moment, request: RequestId, key: CallKey, op: CallOp) {
@@ -441,6 +465,7 @@ impl Machine for SipMachine {
                 self.streams.retain(|(_, address), id| *id != flow || *address != remote);
                 self.agent.handle(now, AgentInput::FlowFailed { flow, remote });
             }
+            Input::Leave => self.leave(now),
             Input::Receive { flow, message } => {
                 if flow.transport.is_stream() {
                     self.streams.entry((flow.transport, flow.remote)).or_insert(flow.id);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use offhook_sipcore::agent::{Flow, FlowId, Transport};
 use offhook_sipcore::bytes::Bytes;
@@ -12,7 +13,7 @@ use offhook_sipcore::message::{Limits, Message, ParseError};
 use offhook_spi::{Machine, Moment, TspLink};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::names::{NameAnswer, Names};
 use super::stream::{Connections, FromStream, Sent};
@@ -24,6 +25,9 @@ const BATCH: usize = 64;
 const COMMANDS: usize = 64;
 /// The largest datagram there is.
 const DATAGRAM: usize = 65_535;
+/// How long good-byes, and what they are challenged with, may take once the host has gone. A datagram that is lost
+/// is sent again after 0.5 and 1.5 seconds (RFC 3261 section 17.1.2.1).
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Who asks the name system, and where its answers come in.
 pub(super) struct Answers {
@@ -42,6 +46,8 @@ pub(super) struct Running {
     start: Instant,
     limits: Limits,
     buffer: Vec<u8>,
+    /// The host has gone; at this time we go, whoever still has to answer.
+    leaving: Option<Instant>,
 }
 
 impl Running {
@@ -62,10 +68,11 @@ impl Running {
             start: Instant::now(),
             limits: Limits::default(),
             buffer: vec![0; DATAGRAM],
+            leaving: None,
         }
     }
 
-    /// Works until the host has gone.
+    /// Works until the host has gone, and a little longer to say good-bye.
     pub(super) async fn serve(
         mut self,
         mut streams: mpsc::Receiver<FromStream>,
@@ -73,6 +80,7 @@ impl Running {
     ) {
         loop {
             let deadline = self.machine.deadline().map(|at| self.start + at.since(Moment::ZERO));
+            let deadline = [deadline, self.leaving].into_iter().flatten().min();
             let sleep = async {
                 match deadline {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -84,9 +92,9 @@ impl Running {
                 first(waits.collect()).await
             };
             tokio::select! {
-                command = self.link.next() => match command {
+                command = self.link.next(), if self.leaving.is_none() => match command {
                     Some(command) => self.commands(command),
-                    None => return,
+                    None => self.leave(),
                 },
                 place = ready => self.datagrams(place),
                 Some(from) = streams.recv() => self.streams(from, &mut streams),
@@ -99,9 +107,19 @@ impl Running {
                     self.machine.handle_timeout(now);
                 }
             }
-            if !self.carry_out().await {
+            self.carry_out().await;
+            if self.leaving.is_some_and(|limit| self.machine.has_left() || Instant::now() >= limit) {
                 return;
             }
+        }
+    }
+
+    /// Ends calls and registrations; sockets stay open until the others have heard of it.
+    fn leave(&mut self) {
+        if self.leaving.is_none() {
+            self.leaving = Some(Instant::now() + GOODBYE);
+            let now = self.now();
+            self.machine.handle(now, Input::Leave);
         }
     }
 
@@ -182,14 +200,19 @@ impl Running {
         self.machine.handle(now, Input::FlowClosed { flow: flow.id });
     }
 
-    /// Does what the machine wants; false when the host has gone.
-    async fn carry_out(&mut self) -> bool {
+    /// Does what the machine wants.
+    async fn carry_out(&mut self) {
         while let Some(todo) = self.machine.poll() {
             match todo {
                 ToDo::Transmit { flow, bytes } => self.transmit(flow, bytes),
                 ToDo::Tell(event) => {
-                    if self.link.emit(event).await.is_err() {
-                        return false;
+                    let told = match self.leaving {
+                        None => self.link.emit(event).await.is_ok(),
+                        // Nobody need be listening any more.
+                        Some(limit) => timeout_at(limit, self.link.emit(event)).await.is_ok(),
+                    };
+                    if !told {
+                        self.leave();
                     }
                 }
                 ToDo::Ask { lookup, question } => {
@@ -197,7 +220,6 @@ impl Running {
                 }
             }
         }
-        true
     }
 
     fn transmit(&mut self, flow: Flow, bytes: Bytes) {
