@@ -5,6 +5,7 @@ mod names;
 mod serve;
 mod stream;
 mod tls;
+mod unreached;
 
 use std::fmt;
 use std::io;
@@ -26,6 +27,7 @@ use tls::Tls;
 /// What streams may have read ahead, in messages.
 const STREAM_QUEUE: usize = 1024;
 /// What sockets are asked to buffer: bursts must not be lost while calls are set up.
+#[cfg(unix)]
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
 /// The SIP provider with its sockets bound.
@@ -164,19 +166,28 @@ impl SipTsp {
     }
 }
 
-/// A UDP socket with room for bursts.
+/// A UDP socket with room for bursts, that tells us which peers are not there.
 fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::DGRAM,
-        Some(socket2::Protocol::UDP),
-    )?;
-    // More than the system allows is cut to what it allows; that is no error.
-    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    let socket = std::net::UdpSocket::bind(address)?;
+    make_room(&socket)?;
+    unreached::watch(&socket);
     socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
+    UdpSocket::from_std(socket)
+}
+
+/// More than the system allows is cut to what it allows; that is no error.
+#[cfg(unix)]
+fn make_room(socket: &std::net::UdpSocket) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt};
+    setsockopt(socket, sockopt::RcvBuf, &SOCKET_BUFFER)?;
+    setsockopt(socket, sockopt::SndBuf, &SOCKET_BUFFER)?;
+    Ok(())
+}
+
+/// Elsewhere the system's own buffers have to do.
+#[cfg(not(unix))]
+fn make_room(_: &std::net::UdpSocket) -> io::Result<()> {
+    Ok(())
 }
 
 /// Our address as others see it.

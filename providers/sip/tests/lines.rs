@@ -96,3 +96,42 @@ async fn real_goodbyes_that_nobody_answers_do_not_hold_us_up() {
     timeout(PATIENCE, host.task).await.unwrap().unwrap();
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
+
+/// Elsewhere only the transaction's end says so, after 32 seconds.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn real_registrars_that_do_not_listen_are_known_at_once() {
+    let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let began = Instant::now();
+    let mut host = Host::start(&closed.to_string()).await;
+    let service = host.service(|service| matches!(service, Service::Out { .. })).await;
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    let Service::Out { reason } = service else { panic!("{service:?}") };
+    assert!(reason.starts_with("the registrar does not answer"), "{reason}");
+}
+
+/// The error of one peer must not hit the datagrams of another that share the socket.
+#[tokio::test]
+async fn real_registrars_that_listen_are_reached_beside_those_that_do_not() {
+    let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let registrar = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let account = |name: &str, registrar: std::net::SocketAddr| {
+        let mut line = LineConfig::account(name, "example.org", "secret");
+        line.registrar = Some(registrar.to_string());
+        line
+    };
+    let config = SipConfig::default()
+        .with_line(account("lost", closed))
+        .with_line(account("found", registrar.local_addr().unwrap()));
+    let (provider, _) = SipTsp::bind(config).await.unwrap();
+    let (link, end) = Link::pair(64);
+    let task = tokio::spawn(async move { provider.run(end).await.unwrap() });
+    for line in [1, 2] {
+        let open = TspCommand::Open { request: RequestId(line), line: LineKey(line) };
+        link.commands.send(open).await.unwrap();
+    }
+    let mut host = Host { link, task };
+    let (request, from) = register(&registrar).await;
+    registrar.send_to(welcome(&request).as_bytes(), from).await.unwrap();
+    host.service(|service| *service == Service::In).await;
+}

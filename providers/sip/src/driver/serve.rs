@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::names::{NameAnswer, Names};
 use super::stream::{Connections, FromStream, Sent};
+use super::unreached::{self, Unreached};
 use crate::machine::{Input, SipMachine, Socket, ToDo};
 
 /// Datagrams taken from one socket, or messages from streams, before anything else gets its turn.
@@ -46,6 +47,7 @@ pub(super) struct Running {
     start: Instant,
     limits: Limits,
     buffer: Vec<u8>,
+    unreached: Unreached,
     /// The host has gone; at this time we go, whoever still has to answer.
     leaving: Option<Instant>,
 }
@@ -68,6 +70,7 @@ impl Running {
             start: Instant::now(),
             limits: Limits::default(),
             buffer: vec![0; DATAGRAM],
+            unreached: Unreached::default(),
             leaving: None,
         }
     }
@@ -80,7 +83,7 @@ impl Running {
     ) {
         loop {
             let deadline = self.machine.deadline().map(|at| self.start + at.since(Moment::ZERO));
-            let deadline = [deadline, self.leaving].into_iter().flatten().min();
+            let deadline = [deadline, self.leaving, self.unreached.deadline()].into_iter().flatten().min();
             let sleep = async {
                 match deadline {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -88,7 +91,7 @@ impl Running {
                 }
             };
             let ready = async {
-                let waits = self.sockets.iter().map(|(_, udp)| Box::pin(udp.readable()));
+                let waits = self.sockets.iter().map(|(_, udp)| Box::pin(udp.ready(unreached::interest())));
                 first(waits.collect()).await
             };
             tokio::select! {
@@ -102,10 +105,7 @@ impl Running {
                     let now = self.now();
                     self.machine.handle(now, Input::Answered { lookup, answer });
                 }
-                () = sleep => {
-                    let now = self.now();
-                    self.machine.handle_timeout(now);
-                }
+                () = sleep => self.wake(),
             }
             self.carry_out().await;
             if self.leaving.is_some_and(|limit| self.machine.has_left() || Instant::now() >= limit) {
@@ -141,6 +141,7 @@ impl Running {
         else {
             return;
         };
+        self.unreached.add(socket.id, unreached::take_known(&udp));
         let now = self.now();
         for _ in 0..BATCH {
             match udp.try_recv_from(&mut self.buffer) {
@@ -230,21 +231,35 @@ impl Running {
             }
             return;
         }
-        let Some(udp) = self.udp.get(&flow.id) else { return };
-        // What a full buffer swallows is sent again by its transaction. A peer that is not there
-        // answers by ICMP, which comes back here as refused.
-        if let Err(error) = udp.try_send_to(&bytes, flow.remote)
-            && error.kind() != io::ErrorKind::WouldBlock
-        {
-            let now = self.now();
-            let (flow, remote) = (flow.id, flow.remote);
+        let Some(udp) = self.udp.get(&flow.id).cloned() else { return };
+        // Once more, as an error may concern a datagram before this one, to somebody else.
+        for is_last in [false, true] {
+            match udp.try_send_to(&bytes, flow.remote) {
+                Ok(_) => return,
+                // What a full buffer swallows is sent again by its transaction.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) if is_last => {
+                    let now = self.now();
+                    let (flow, remote) = (flow.id, flow.remote);
+                    self.machine.handle(now, Input::FlowFailed { flow, remote });
+                }
+                Err(_) => self.unreached.add(flow.id, unreached::take_all(&udp)),
+            }
+        }
+    }
+
+    /// Lets fire what is due, and fails what was on its way to peers that are not there.
+    fn wake(&mut self) {
+        let now = self.now();
+        for (flow, remote) in self.unreached.due() {
             self.machine.handle(now, Input::FlowFailed { flow, remote });
         }
+        self.machine.handle_timeout(now);
     }
 }
 
 /// Waits for the first of several futures; gives its place. With none it waits for ever.
-async fn first<F: Future<Output = io::Result<()>> + Unpin>(mut futures: Vec<F>) -> usize {
+async fn first<F: Future + Unpin>(mut futures: Vec<F>) -> usize {
     std::future::poll_fn(move |context| {
         for (place, future) in futures.iter_mut().enumerate() {
             if std::pin::Pin::new(future).poll(context).is_ready() {
