@@ -2,10 +2,14 @@
 //! Lines and sockets of the provider, over loopback.
 #![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use offhook_sip::{LineConfig, SipConfig, SipTsp};
-use offhook_spi::{HostLink, LineKey, Link, RequestId, Service, Tsp, TspCommand, TspEvent};
+use offhook_sip::{LineConfig, LineMedia, SipConfig, SipTsp};
+use offhook_spi::{
+    Address, CallKey, CallOp, CallParams, CallState, HostLink, LineKey, Link, RequestId, Service, Tsp,
+    TspCommand, TspEvent,
+};
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -46,12 +50,17 @@ impl Host {
 }
 
 /// The next REGISTER, and where it came from.
-async fn register(socket: &UdpSocket) -> (String, std::net::SocketAddr) {
+async fn register(socket: &UdpSocket) -> (String, SocketAddr) {
+    next(socket, "REGISTER").await
+}
+
+/// The next request of a method, and where it came from.
+async fn next(socket: &UdpSocket, method: &str) -> (String, SocketAddr) {
     let mut buffer = [0; 4096];
     loop {
         let (len, from) = timeout(PATIENCE, socket.recv_from(&mut buffer)).await.unwrap().unwrap();
         let text = String::from_utf8(buffer[..len].to_vec()).unwrap();
-        if text.starts_with("REGISTER ") {
+        if text.starts_with(&format!("{method} ")) {
             return (text, from);
         }
     }
@@ -97,6 +106,47 @@ async fn real_goodbyes_that_nobody_answers_do_not_hold_us_up() {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
+#[tokio::test]
+async fn real_calls_that_stand_are_ended_before_we_go() {
+    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let line = LineConfig { media: LineMedia::None, ..LineConfig::direct("ours") };
+    let (provider, _) = SipTsp::bind(SipConfig::default().with_line(line)).await.unwrap();
+    let (mut link, end) = Link::pair(64);
+    let task = tokio::spawn(async move { provider.run(end).await.unwrap() });
+    let at = peer.local_addr().unwrap();
+    let to = Address::new(format!("sip:peer@{at}"));
+    let op = CallOp::MakeCall { to, params: Box::new(CallParams::default()) };
+    let (line, call) = (LineKey(1), CallKey::core(1));
+    link.commands.send(TspCommand::Open { request: RequestId(1), line }).await.unwrap();
+    let make = TspCommand::Call { request: RequestId(2), line, call, session: None, op };
+    link.commands.send(make).await.unwrap();
+    let (invite, from) = next(&peer, "INVITE").await;
+    let to = format!("To: <sip:peer@{at}>");
+    let rows: Vec<String> =
+        welcome(&invite)
+            .lines()
+            .filter(|row| !row.starts_with("Contact:"))
+            .map(|row| {
+                if row == to { format!("{to};tag=peer\r\nContact: <sip:peer@{at}>") } else { row.to_owned() }
+            })
+            .collect();
+    peer.send_to(format!("{}\r\n", rows.join("\r\n")).as_bytes(), from).await.unwrap();
+    let connected = async {
+        while !matches!(
+            link.events.recv().await.unwrap(),
+            TspEvent::CallState { state: CallState::Connected { .. }, .. }
+        ) {}
+    };
+    timeout(PATIENCE, connected).await.unwrap();
+    drop(link.commands);
+    let (first, _) = next(&peer, "BYE").await;
+    // Lost on the way: it comes again.
+    let (second, from) = next(&peer, "BYE").await;
+    assert_eq!(first, second);
+    peer.send_to(welcome(&second).as_bytes(), from).await.unwrap();
+    timeout(PATIENCE, task).await.unwrap().unwrap();
+}
+
 /// Elsewhere only the transaction's end says so, after 32 seconds.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -115,7 +165,7 @@ async fn real_registrars_that_do_not_listen_are_known_at_once() {
 async fn real_registrars_that_listen_are_reached_beside_those_that_do_not() {
     let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let registrar = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let account = |name: &str, registrar: std::net::SocketAddr| {
+    let account = |name: &str, registrar: SocketAddr| {
         let mut line = LineConfig::account(name, "example.org", "secret");
         line.registrar = Some(registrar.to_string());
         line
