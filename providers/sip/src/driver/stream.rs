@@ -22,10 +22,16 @@ use crate::machine::Socket;
 const WRITE_QUEUE: usize = 256;
 /// How long a connection or a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long nothing may be heard before a ping goes out (RFC 5626 section 4.4.1).
-const QUIET: Duration = Duration::from_secs(110);
-/// How long the answer to a ping may take, likewise.
-const PONG: Duration = Duration::from_secs(10);
+/// How long a far end may be silent.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// Before a ping goes out (RFC 5626 section 4.4.1).
+    quiet: Duration,
+    /// Before its answer comes, likewise.
+    pong: Duration,
+}
+
+const PATIENCE: Patience = Patience { quiet: Duration::from_secs(110), pong: Duration::from_secs(10) };
 
 /// What connections tell the provider's task.
 pub(super) enum FromStream {
@@ -192,7 +198,7 @@ where
 {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (pong, mut pongs) = mpsc::channel::<&'static [u8]>(4);
-    let reading = read(flow, &mut reader, &events, &pong);
+    let reading = read(flow, &mut reader, &events, &pong, PATIENCE);
     let writing = async {
         loop {
             let bytes = tokio::select! {
@@ -216,6 +222,7 @@ async fn read<R: AsyncRead + Unpin>(
     reader: &mut R,
     events: &mpsc::Sender<FromStream>,
     pong: &mpsc::Sender<&'static [u8]>,
+    patience: Patience,
 ) -> io::Result<()> {
     let mut decoder = StreamDecoder::new(Limits::default());
     let mut buffer = vec![0; 16 * 1024];
@@ -223,8 +230,8 @@ async fn read<R: AsyncRead + Unpin>(
     // Whoever has never answered a ping need not know of them: its silence says nothing.
     let mut answers = false;
     loop {
-        let patience = if pinged && answers { PONG } else { QUIET };
-        let count = match tokio::time::timeout(patience, reader.read(&mut buffer)).await {
+        let limit = if pinged && answers { patience.pong } else { patience.quiet };
+        let count = match tokio::time::timeout(limit, reader.read(&mut buffer)).await {
             Ok(count) => count?,
             Err(_) if pinged && answers => return Err(io::ErrorKind::TimedOut.into()),
             Err(_) => {
@@ -256,5 +263,39 @@ async fn read<R: AsyncRead + Unpin>(
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: Patience = Patience { quiet: Duration::ZERO, pong: Duration::ZERO };
+
+    fn flow() -> Flow {
+        let at = |text: &str| text.parse().unwrap();
+        let (local, remote) = (at("192.0.2.1:5060"), at("192.0.2.2:5060"));
+        Flow { id: FlowId(1), transport: Transport::Tcp, local, remote }
+    }
+
+    #[tokio::test]
+    async fn a_far_end_that_knows_no_pings_may_be_silent() {
+        let (mut ours, _theirs) = tokio::io::duplex(64);
+        let (events, _kept) = mpsc::channel(1);
+        let (pong, mut pings) = mpsc::channel(1);
+        tokio::select! {
+            ended = read(flow(), &mut ours, &events, &pong, NONE) => panic!("{ended:?}"),
+            () = async { for _ in 0..10 { assert_eq!(pings.recv().await.unwrap(), b"\r\n\r\n"); } } => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn a_far_end_that_has_answered_a_ping_must_answer_the_next() {
+        let (mut ours, mut theirs) = tokio::io::duplex(64);
+        theirs.write_all(b"\r\n").await.unwrap();
+        let (events, _kept) = mpsc::channel(1);
+        let (pong, _pings) = mpsc::channel(4);
+        let ended = read(flow(), &mut ours, &events, &pong, NONE).await;
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }
