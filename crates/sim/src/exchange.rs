@@ -102,6 +102,20 @@ struct Call {
     ticket: u64,
 }
 
+impl Call {
+    /// Whether an operation comes at the wrong moment; a core asks so only when it was overtaken.
+    fn is_senseless(&self, op: &CallOp) -> bool {
+        match op {
+            CallOp::Accept | CallOp::Answer | CallOp::Redirect { .. } => {
+                self.answered || self.direction == CallDirection::Outgoing
+            }
+            CallOp::Hold => !self.answered || self.held,
+            CallOp::Unhold => !self.held,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Alarm {
     /// A slow network's reply and what follows it.
@@ -110,6 +124,8 @@ enum Alarm {
     Step { call: CallKey, ticket: u64 },
     /// A fault ends the call.
     CutOff { call: CallKey },
+    /// The caller's patience is at its end.
+    NoAnswer { call: CallKey },
 }
 
 /// The simulated exchange.
@@ -268,15 +284,24 @@ impl Exchange {
         session: Option<SessionKey>,
         op: CallOp,
     ) {
-        if let CallOp::MakeCall { to, .. } = op {
-            return self.make_call(now, request, line, call, session, &to);
+        if let CallOp::MakeCall { to, params } = op {
+            self.make_call(now, request, line, call, session, &to);
+            if let (Some(patience), true) = (params.no_answer_timeout, self.calls.contains_key(&call)) {
+                self.alarms.set(now + patience, Alarm::NoAnswer { call });
+            }
+            return;
         }
-        if !self.calls.contains_key(&call) {
+        let Some(at) = self.calls.get(&call) else {
             let refusal = Refusal::new(RefusalKind::StaleHandle, format!("{call} has ended"));
             return self.reply(now, request, Err(refusal), Vec::new());
-        }
+        };
+        let is_senseless = at.is_senseless(&op);
         if !OpSet::from(Self::OPS).contains(op.required()) {
             return self.unknown(request);
+        }
+        if is_senseless {
+            let why = format!("{call} is in no state for {}", op.required());
+            return self.reply(now, request, Err(Refusal::new(RefusalKind::InvalidState, why)), Vec::new());
         }
         // The reply leaves before the states: what follows is emitted by the far end's machinery, so it
         // is replied at once even where the network is slow.
@@ -533,6 +558,11 @@ impl Machine for Exchange {
             match alarm {
                 Alarm::Late(events) => self.out.extend(events),
                 Alarm::Step { call, ticket } => self.wake(now, call, ticket),
+                Alarm::NoAnswer { call } => {
+                    if self.calls.get(&call).is_some_and(|call| !call.answered) {
+                        self.far_hangs_up(now, call, Cause::NoAnswer);
+                    }
+                }
                 Alarm::CutOff { call } => self.far_hangs_up(now, call, Cause::NetworkOutOfOrder),
             }
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use offhook_core::{Answer, AppEvent, AppId, Ask, CallAsk, CallId, Interest, LineId};
 use offhook_sim::{ExchangeConfig, Script, Step, World};
 use offhook_spi::{
-    Address, CallState, Cause, ConnectedMode, Digit, DigitMode, Gather, GatherEnd, Party, RefusalKind,
-    StateKind,
+    Address, CallParams, CallState, Cause, ConnectedMode, Digit, DigitMode, Gather, GatherEnd, Party,
+    RefusalKind, StateKind,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -63,6 +63,18 @@ fn every_scripted_far_end_ends_as_its_name_says() {
         assert_eq!(world.breaches(), Vec::<String>::new(), "{to}");
         assert_eq!(world.leftovers(), Vec::<String>::new(), "{to}");
     }
+}
+
+#[test]
+fn a_caller_waits_for_an_answer_as_long_as_it_said() {
+    let (mut world, app, line) = world();
+    let params = CallParams { no_answer_timeout: Some(Duration::from_secs(20)), ..CallParams::default() };
+    let begin = world.now();
+    let ask = Ask::MakeCall { line, to: Address::new("sim:no-answer"), params: Box::new(params) };
+    world.ask(app, ask).unwrap();
+    let ended = state(&mut world, app, StateKind::Disconnected);
+    assert_eq!(ended, CallState::Disconnected { cause: Cause::NoAnswer });
+    assert_eq!(world.now().since(begin), Duration::from_secs(20));
 }
 
 #[test]
