@@ -13,18 +13,25 @@ use super::{Behaviour, FarAct, Rig, Verdict};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Case {
     AnswerAndDropIncoming,
+    AnsweringOnesOwnCallIsRefused,
     BusyEndsWithItsCause,
     CallerGivesUp,
     CancelWhileRinging,
     ClosingTheLineEndsItsCalls,
     DeclinedEndsWithItsCause,
+    DropBeforeAnything,
     DropEndsTheCall,
+    DropTwice,
     FarEndHangsUp,
+    FiftyCallsAtOnce,
     HoldAndUnhold,
+    HoldingAnUnansweredCallIsRefused,
     NobodyThereEndsWithItsCause,
     RejectIncoming,
+    SenselessAddressIsNoCall,
     StaleCallIsRefused,
     TwoCallsAtOnce,
+    UnknownCallIsRefused,
 }
 
 /// Operations that are tested to be refused where a line does not declare them.
@@ -43,43 +50,60 @@ pub(super) const SAMPLED: &[Op] = &[
 impl Case {
     pub(super) const ALL: &[Self] = &[
         Self::DropEndsTheCall,
+        Self::DropBeforeAnything,
+        Self::DropTwice,
         Self::TwoCallsAtOnce,
+        Self::FiftyCallsAtOnce,
         Self::BusyEndsWithItsCause,
         Self::DeclinedEndsWithItsCause,
         Self::NobodyThereEndsWithItsCause,
         Self::CancelWhileRinging,
         Self::FarEndHangsUp,
         Self::HoldAndUnhold,
+        Self::HoldingAnUnansweredCallIsRefused,
+        Self::AnsweringOnesOwnCallIsRefused,
+        Self::SenselessAddressIsNoCall,
         Self::AnswerAndDropIncoming,
         Self::RejectIncoming,
         Self::CallerGivesUp,
         Self::ClosingTheLineEndsItsCalls,
         Self::StaleCallIsRefused,
+        Self::UnknownCallIsRefused,
     ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::AnswerAndDropIncoming => "an incoming call is answered and dropped",
+            Self::AnsweringOnesOwnCallIsRefused => "answering a call of one's own is refused",
             Self::BusyEndsWithItsCause => "a busy far end ends the call with its cause",
             Self::CallerGivesUp => "a caller that gives up ends the call",
             Self::CancelWhileRinging => "dropping while it rings ends the call",
             Self::ClosingTheLineEndsItsCalls => "closing the line ends its calls",
             Self::DeclinedEndsWithItsCause => "a declined call ends with its cause",
+            Self::DropBeforeAnything => "a call is dropped before anything was heard of it",
             Self::DropEndsTheCall => "an answered call is dropped",
+            Self::DropTwice => "a call that is dropped twice ends once",
             Self::FarEndHangsUp => "the far end hangs up",
+            Self::FiftyCallsAtOnce => "fifty calls live at once and all end",
             Self::HoldAndUnhold => "a call is held and retrieved",
+            Self::HoldingAnUnansweredCallIsRefused => "holding a call that only rings is refused",
             Self::NobodyThereEndsWithItsCause => "a wrong number ends the call with its cause",
             Self::RejectIncoming => "an incoming call is declined",
+            Self::SenselessAddressIsNoCall => "an address without sense is refused, or ends the call",
             Self::StaleCallIsRefused => "an operation on an ended call is refused",
             Self::TwoCallsAtOnce => "two calls live at once and end apart",
+            Self::UnknownCallIsRefused => "an operation on a call that never was is refused",
         }
     }
 
     pub(super) const fn requires(self) -> &'static [Op] {
         match self {
             Self::AnswerAndDropIncoming | Self::CallerGivesUp => &[Op::Answer, Op::Drop],
-            Self::RejectIncoming => &[Op::Drop],
-            Self::HoldAndUnhold => &[Op::MakeCall, Op::Drop, Op::Hold, Op::Unhold],
+            Self::RejectIncoming | Self::UnknownCallIsRefused => &[Op::Drop],
+            Self::AnsweringOnesOwnCallIsRefused => &[Op::MakeCall, Op::Drop, Op::Answer],
+            Self::HoldAndUnhold | Self::HoldingAnUnansweredCallIsRefused => {
+                &[Op::MakeCall, Op::Drop, Op::Hold, Op::Unhold]
+            }
             _ => &[Op::MakeCall, Op::Drop],
         }
     }
@@ -89,6 +113,13 @@ impl Case {
 pub(super) async fn ask(case: Case, rig: &mut impl Rig, bench: &mut Bench) -> Result<Verdict, Failure> {
     match case {
         Case::DropEndsTheCall => drop_ends_the_call(rig, bench).await,
+        Case::DropBeforeAnything => drop_before_anything(rig, bench).await,
+        Case::DropTwice => drop_twice(rig, bench).await,
+        Case::FiftyCallsAtOnce => fifty_calls(rig, bench).await,
+        Case::HoldingAnUnansweredCallIsRefused => refused_while_ringing(rig, bench, CallOp::Hold).await,
+        Case::AnsweringOnesOwnCallIsRefused => refused_while_ringing(rig, bench, CallOp::Answer).await,
+        Case::SenselessAddressIsNoCall => senseless(bench).await,
+        Case::UnknownCallIsRefused => unknown(bench).await,
         Case::TwoCallsAtOnce => two_calls(rig, bench).await,
         Case::BusyEndsWithItsCause => fails(rig, bench, Behaviour::Busy, &[Cause::UserBusy]).await,
         Case::DeclinedEndsWithItsCause => fails(rig, bench, Behaviour::Rejects, &[Cause::CallRejected]).await,
@@ -168,6 +199,82 @@ async fn two_calls(rig: &impl Rig, bench: &mut Bench) -> Result<Verdict, Failure
     hang_up(bench, first).await?;
     hang_up(bench, second).await?;
     Ok(Verdict::Passed)
+}
+
+async fn drop_before_anything(rig: &impl Rig, bench: &mut Bench) -> Result<Verdict, Failure> {
+    let Some(to) = rig.address(Behaviour::Answers) else { return Ok(Verdict::NotTried) };
+    let key = bench.new_key();
+    let make = bench.operate(key, CallOp::MakeCall { to, params: Box::new(CallParams::default()) }).await?;
+    let drop = bench.operate(key, CallOp::Drop { cause: None }).await?;
+    let (made, dropped) = (bench.reply(make).await?, bench.reply(drop).await?);
+    match (made, dropped) {
+        (Ok(_), Ok(_)) => bench.state(key, StateKind::Idle).await.map(|_| Verdict::Passed),
+        // The drop overtook it: then there never was a call.
+        (Err(_), _) => Ok(Verdict::Passed),
+        (Ok(_), Err(refusal)) => {
+            Err(Failure::new(format!("the call stands, its drop was refused: {refusal}")))
+        }
+    }
+}
+
+async fn drop_twice(rig: &impl Rig, bench: &mut Bench) -> Result<Verdict, Failure> {
+    let Some(key) = connected(rig, bench).await? else { return Ok(Verdict::NotTried) };
+    let first = bench.operate(key, CallOp::Drop { cause: None }).await?;
+    let second = bench.operate(key, CallOp::Drop { cause: None }).await?;
+    bench.reply(first).await?.map_err(|no| Failure::new(format!("drop was refused: {no}")))?;
+    // Whether the second is too late or finds the call still ending is a matter of speed; it has a reply.
+    bench.reply(second).await?.ok();
+    bench.state(key, StateKind::Idle).await?;
+    Ok(Verdict::Passed)
+}
+
+async fn fifty_calls(rig: &impl Rig, bench: &mut Bench) -> Result<Verdict, Failure> {
+    let mut keys = Vec::new();
+    for _ in 0..50 {
+        let Some(key) = call(rig, bench, Behaviour::Answers).await? else { return Ok(Verdict::NotTried) };
+        keys.push(key);
+    }
+    for key in &keys {
+        bench.state(*key, StateKind::Connected).await?;
+    }
+    for key in keys {
+        hang_up(bench, key).await?;
+    }
+    Ok(Verdict::Passed)
+}
+
+/// What makes no sense for a call of ours that rings must leave it as it was.
+async fn refused_while_ringing(rig: &impl Rig, bench: &mut Bench, op: CallOp) -> Result<Verdict, Failure> {
+    let Some(key) = call(rig, bench, Behaviour::NeverAnswers).await? else { return Ok(Verdict::NotTried) };
+    bench.state(key, StateKind::Ringback).await?;
+    let request = bench.operate(key, op).await?;
+    if bench.reply(request).await?.is_ok() {
+        return Err(Failure::new("it was carried out"));
+    }
+    hang_up(bench, key).await?;
+    Ok(Verdict::Passed)
+}
+
+async fn senseless(bench: &mut Bench) -> Result<Verdict, Failure> {
+    for text in ["", "sip:", "\u{0}\r\nBye: now", "<>"] {
+        let (key, to) = (bench.new_key(), Address::new(text));
+        let make = CallOp::MakeCall { to, params: Box::new(CallParams::default()) };
+        let request = bench.operate(key, make).await?;
+        if bench.reply(request).await?.is_ok() {
+            bench.state(key, StateKind::Disconnected).await?;
+            bench.state(key, StateKind::Idle).await?;
+        }
+    }
+    Ok(Verdict::Passed)
+}
+
+async fn unknown(bench: &mut Bench) -> Result<Verdict, Failure> {
+    let key = bench.new_key();
+    let request = bench.operate(key, CallOp::Drop { cause: None }).await?;
+    match bench.reply(request).await? {
+        Err(_) => Ok(Verdict::Passed),
+        Ok(_) => Err(Failure::new("a call that never was is said to be dropped")),
+    }
 }
 
 /// A call that ends by itself: disconnected with one of these causes, then idle.
