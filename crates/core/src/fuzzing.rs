@@ -369,6 +369,21 @@ mod tests {
         }
     }
 
+    /// What fuzzing found worth keeping.
+    #[test]
+    fn the_corpus_does_no_harm() {
+        for (name, target) in
+            [("core_operations", operations as fn(&[u8])), ("core_frames", frames as fn(&[u8]))]
+        {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/");
+            let files: Vec<_> = std::fs::read_dir(format!("{folder}{name}")).unwrap().collect();
+            assert!(!files.is_empty(), "{name} has no corpus");
+            for file in files {
+                target(&std::fs::read(file.unwrap().path()).unwrap());
+            }
+        }
+    }
+
     #[test]
     fn good_frames_are_understood() {
         let frames_text = concat!(

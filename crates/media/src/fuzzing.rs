@@ -96,3 +96,27 @@ pub fn telephone_event(data: &[u8]) {
         receiver.poll(now).into_iter().for_each(&mut note);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fuzzing found worth keeping.
+    #[test]
+    fn the_corpus_does_no_harm() {
+        for (name, target) in [
+            ("wav", wav as fn(&[u8])),
+            ("rtp", rtp as fn(&[u8])),
+            ("rtcp", rtcp as fn(&[u8])),
+            ("jitter", jitter as fn(&[u8])),
+            ("telephone_event", telephone_event as fn(&[u8])),
+        ] {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/");
+            let files: Vec<_> = std::fs::read_dir(format!("{folder}{name}")).unwrap().collect();
+            assert!(!files.is_empty(), "{name} has no corpus");
+            for file in files {
+                target(&std::fs::read(file.unwrap().path()).unwrap());
+            }
+        }
+    }
+}

@@ -9,7 +9,7 @@ pub mod codec;
 pub mod engine;
 pub mod file;
 mod format;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod jitter;
 pub mod level;

@@ -60,3 +60,26 @@ fn ask(message: &Message) {
 }
 
 pub use crate::agent::fuzz::operations;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fuzzing found worth keeping.
+    #[test]
+    fn the_corpus_does_no_harm() {
+        for (name, target) in [
+            ("sip_message", message as fn(&[u8])),
+            ("sip_stream", stream as fn(&[u8])),
+            ("sip_digest", digest as fn(&[u8])),
+            ("sip_agent", operations as fn(&[u8])),
+        ] {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/");
+            let files: Vec<_> = std::fs::read_dir(format!("{folder}{name}")).unwrap().collect();
+            assert!(!files.is_empty(), "{name} has no corpus");
+            for file in files {
+                target(&std::fs::read(file.unwrap().path()).unwrap());
+            }
+        }
+    }
+}

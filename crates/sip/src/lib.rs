@@ -5,7 +5,7 @@
 pub mod agent;
 mod dialog;
 pub mod digest;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod invite;
 pub mod message;

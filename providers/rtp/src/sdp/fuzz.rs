@@ -29,3 +29,17 @@ pub(crate) fn sdp(data: &[u8]) {
     negotiation.answer(&text).ok();
     negotiation.rollback();
 }
+
+#[cfg(test)]
+mod tests {
+    /// What fuzzing found worth keeping.
+    #[test]
+    fn the_corpus_does_no_harm() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/sdp");
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+        assert!(!files.is_empty());
+        for file in files {
+            super::sdp(&std::fs::read(file.unwrap().path()).unwrap());
+        }
+    }
+}
