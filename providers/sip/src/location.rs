@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use offhook_sipcore::agent::Transport;
 use offhook_sipcore::message::{Tokens, Uri};
@@ -10,10 +11,13 @@ use offhook_sipcore::message::{Tokens, Uri};
 use crate::config::transport;
 
 /// A place to send a request to.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Target {
     pub(crate) transport: Transport,
     pub(crate) address: SocketAddr,
+    /// The domain that a certificate has to name: the one that was asked for, not what the name system made
+    /// of it (RFC 5922 section 4). Only with TLS, and not where an address was asked for.
+    pub(crate) name: Option<Arc<str>>,
 }
 
 /// A question to the name system.
@@ -109,7 +113,7 @@ impl Lookup {
         if let Some(ip) = uri.ip() {
             let transport = chosen.unwrap_or(usual);
             let port = uri.port().unwrap_or_else(|| transport.port());
-            self.found.push(Target { transport, address: SocketAddr::new(ip, port) });
+            self.found.push(Target { transport, address: SocketAddr::new(ip, port), name: None });
         } else if let Some(port) = uri.port() {
             let transport = chosen.unwrap_or(usual);
             self.waiting.push_back(Pending::Host { host: self.host.clone(), port, transport });
@@ -135,7 +139,12 @@ impl Lookup {
                 self.srv(rows.clone(), transport, last, tokens);
             }
             (Pending::Host { port, transport, .. }, Answer::Addresses(addresses)) => {
-                let target = |ip: &IpAddr| Target { transport, address: SocketAddr::new(*ip, port) };
+                let name = (transport == Transport::Tls).then(|| Arc::from(self.host.as_str()));
+                let target = |ip: &IpAddr| Target {
+                    transport,
+                    address: SocketAddr::new(*ip, port),
+                    name: name.clone(),
+                };
                 self.found.extend(addresses.iter().map(target));
             }
             // An answer of another kind than the question says nothing.
@@ -241,7 +250,7 @@ mod tests {
     }
 
     fn at(text: &str, transport: Transport) -> Target {
-        Target { transport, address: text.parse().unwrap() }
+        Target { transport, address: text.parse().unwrap(), name: None }
     }
 
     fn srv(priority: u16, weight: u16, port: u16, host: &str) -> Srv {

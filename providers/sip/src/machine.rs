@@ -19,6 +19,7 @@ mod within;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use offhook_sipcore::agent::{
     Agent, Command, Config, DialogId, Event, Flow, FlowId, Input as AgentInput, InviteId, Limits, Output,
@@ -75,6 +76,11 @@ pub(crate) enum ToDo {
         lookup: LookupId,
         question: Question,
     },
+    /// The certificate at the other end of a connection to come must name this domain.
+    Expect {
+        flow: FlowId,
+        name: Arc<str>,
+    },
     Tell(TspEvent),
     /// Send bytes; a connection that is not there is opened.
     Transmit {
@@ -114,7 +120,8 @@ pub(crate) struct SipMachine {
     lines: Lines,
     sockets: Vec<Socket>,
     /// Streams that we opened, or that others opened to us, by their far end.
-    streams: HashMap<(Transport, SocketAddr), FlowId>,
+    /// Connections, by where they lead and which domain their certificate had to name.
+    streams: HashMap<(Transport, SocketAddr, Option<Arc<str>>), FlowId>,
     calls: HashMap<u64, Call>,
     by_key: HashMap<CallKey, u64>,
     by_invite: HashMap<InviteId, u64>,
@@ -462,13 +469,13 @@ impl Machine for SipMachine {
                 self.registrars_lost(now, flow);
             }
             Input::FlowFailed { flow, remote } => {
-                self.streams.retain(|(_, address), id| *id != flow || *address != remote);
+                self.streams.retain(|(_, address, _), id| *id != flow || *address != remote);
                 self.agent.handle(now, AgentInput::FlowFailed { flow, remote });
             }
             Input::Leave => self.leave(now),
             Input::Receive { flow, message } => {
                 if flow.transport.is_stream() {
-                    self.streams.entry((flow.transport, flow.remote)).or_insert(flow.id);
+                    self.streams.entry((flow.transport, flow.remote, None)).or_insert(flow.id);
                 }
                 self.agent.handle(now, AgentInput::Receive { flow, message });
             }

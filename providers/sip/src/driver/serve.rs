@@ -206,6 +206,7 @@ impl Running {
         while let Some(todo) = self.machine.poll() {
             match todo {
                 ToDo::Transmit { flow, bytes } => self.transmit(flow, bytes),
+                ToDo::Expect { flow, name } => self.connections.expect(flow, name),
                 ToDo::Tell(event) => {
                     let told = match self.leaving {
                         None => self.link.emit(event).await.is_ok(),

@@ -57,6 +57,8 @@ static ACCEPTED: AtomicU64 = AtomicU64::new(1 << 32);
 /// All connections, by their flow.
 pub(super) struct Connections {
     writers: HashMap<FlowId, mpsc::Sender<Bytes>>,
+    /// Whom certificates have to name.
+    names: HashMap<FlowId, Arc<str>>,
     tls: Tls,
     events: mpsc::Sender<FromStream>,
     most: usize,
@@ -64,7 +66,7 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(tls: Tls, events: mpsc::Sender<FromStream>, most: usize) -> Self {
-        Self { writers: HashMap::new(), tls, events, most }
+        Self { writers: HashMap::new(), names: HashMap::new(), tls, events, most }
     }
 
     pub(super) fn accepted(&mut self, flow: Flow, writer: mpsc::Sender<Bytes>) {
@@ -73,6 +75,12 @@ impl Connections {
 
     pub(super) fn gone(&mut self, flow: FlowId) {
         self.writers.remove(&flow);
+        self.names.remove(&flow);
+    }
+
+    /// The certificate at the other end has to name this domain.
+    pub(super) fn expect(&mut self, flow: FlowId, name: Arc<str>) {
+        self.names.insert(flow, name);
     }
 
     /// Sends on a connection; one that is not there is opened.
@@ -99,17 +107,26 @@ impl Connections {
         // The queue is new and has room.
         let _ = writer.try_send(bytes);
         self.writers.insert(flow.id, writer);
-        tokio::spawn(connect(flow, self.tls.clone(), queue, self.events.clone()));
+        let name = self.names.get(&flow.id).cloned();
+        tokio::spawn(connect(flow, name, self.tls.clone(), queue, self.events.clone()));
         Sent::Queued
     }
 }
 
-async fn connect(flow: Flow, tls: Tls, queue: mpsc::Receiver<Bytes>, events: mpsc::Sender<FromStream>) {
+async fn connect(
+    flow: Flow,
+    name: Option<Arc<str>>,
+    tls: Tls,
+    queue: mpsc::Receiver<Bytes>,
+    events: mpsc::Sender<FromStream>,
+) {
     let opening = async {
         let stream = TcpStream::connect(flow.remote).await?;
         stream.set_nodelay(true)?;
         Ok::<_, io::Error>(match flow.transport {
-            Transport::Tls => Opened::Secure(Box::new(tls.connect(stream, flow.remote).await?)),
+            Transport::Tls => {
+                Opened::Secure(Box::new(tls.connect(stream, name.as_deref(), flow.remote).await?))
+            }
             _ => Opened::Plain(stream),
         })
     };

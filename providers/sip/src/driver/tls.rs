@@ -46,12 +46,18 @@ impl Tls {
         self.acceptor.clone()
     }
 
+    /// Shakes hands; the certificate must name the domain, or the address where no domain was asked for.
     pub(super) async fn connect(
         &self,
         stream: TcpStream,
+        name: Option<&str>,
         to: SocketAddr,
     ) -> io::Result<TlsStream<TcpStream>> {
-        self.connector.connect(ServerName::IpAddress(to.ip().into()), stream).await
+        let wanted = match name {
+            Some(name) => ServerName::try_from(name.to_owned()).map_err(io::Error::other)?,
+            None => ServerName::IpAddress(to.ip().into()),
+        };
+        self.connector.connect(wanted, stream).await
     }
 }
 
@@ -140,5 +146,54 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A certificate for a name, in a file that both sides use.
+    fn certificate(name: &str) -> (std::path::PathBuf, std::path::PathBuf) {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let folder = std::env::temp_dir();
+        let file = |what: &str| folder.join(format!("offhook-tls-{}-{name}.{what}", std::process::id()));
+        let (chain, key) = (file("crt"), file("key"));
+        fs::write(&chain, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        (chain, key)
+    }
+
+    #[tokio::test]
+    async fn the_certificate_must_name_the_domain_that_was_asked_for() {
+        let (chain, key) = certificate("sip.example.org");
+        let tls = Tls::new(&TlsConfig {
+            certificate: Some(chain.clone()),
+            key: Some(key.clone()),
+            authorities: Some(chain.clone()),
+            ..TlsConfig::default()
+        });
+        let tls = tls.unwrap();
+        fs::remove_file(chain).unwrap();
+        fs::remove_file(key).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        for (name, is_right) in
+            [(Some("sip.example.org"), true), (Some("other.example.org"), false), (None, false)]
+        {
+            let client = async {
+                let stream = TcpStream::connect(to).await.unwrap();
+                tls.connect(stream, name, to).await.map(drop)
+            };
+            let server = async {
+                let (stream, _) = listener.accept().await.unwrap();
+                tls.acceptor().unwrap().accept(stream).await.map(drop)
+            };
+            let (ours, _) = tokio::join!(client, server);
+            assert_eq!(ours.is_ok(), is_right, "{name:?}: {ours:?}");
+            if let (Some(name), Err(error)) = (name, ours) {
+                assert!(error.to_string().contains(name), "{error}");
+            }
+        }
     }
 }

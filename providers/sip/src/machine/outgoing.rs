@@ -179,8 +179,8 @@ impl SipMachine {
         request.headers.set(name::CONTENT_TYPE, "application/sdp");
         if target.transport == Transport::Udp && prefers_stream(request.to_bytes().len() + 200) {
             // RFC 3261 section 18.1.1: too large for a datagram; TCP first, this target again on failure.
-            let stream = Target { transport: Transport::Tcp, ..target };
-            if let Some(other) = self.flow(stream) {
+            let stream = Target { transport: Transport::Tcp, ..target.clone() };
+            if let Some(other) = self.flow(&stream) {
                 if let Some(Call { phase: Phase::Outgoing(outgoing), .. }) = self.calls.get_mut(&serial)
                     && let Some(targets) = &mut outgoing.targets
                 {
@@ -204,7 +204,7 @@ impl SipMachine {
             let call = self.calls.get_mut(&serial)?;
             let Phase::Outgoing(outgoing) = &mut call.phase else { return None };
             let target = outgoing.targets.as_mut()?.pop_front()?;
-            if let Some(flow) = self.flow(target) {
+            if let Some(flow) = self.flow(&target) {
                 return Some((target, flow));
             }
         }

@@ -22,6 +22,7 @@ pub(super) struct Registrars {
 
 #[derive(Debug)]
 struct Way {
+    target: Target,
     flow: Flow,
     /// Places to try when this one does not answer.
     others: VecDeque<Target>,
@@ -75,20 +76,19 @@ impl SipMachine {
 
     pub(super) fn registrar_located(&mut self, now: Moment, key: LineKey, targets: Vec<Target>) {
         let mut others = VecDeque::from(targets);
-        let flow = self.next_flow(&mut others);
-        let contact = flow.and_then(|flow| self.contact_of(key, &flow));
-        if let Some(flow) = flow {
-            self.registrars.ways.insert(key, Way { flow, others, request: None });
+        let found = self.next_flow(&mut others);
+        let contact = found.as_ref().and_then(|(_, flow)| self.contact_of(key, flow));
+        if let Some((target, flow)) = found {
+            self.registrars.ways.insert(key, Way { target, flow, others, request: None });
         }
         self.register(now, key, |registration, tokens| registration.located(now, contact, tokens));
     }
 
     /// The first target that one of our sockets leads to.
-    fn next_flow(&mut self, targets: &mut VecDeque<Target>) -> Option<Flow> {
+    fn next_flow(&mut self, targets: &mut VecDeque<Target>) -> Option<(Target, Flow)> {
         while let Some(target) = targets.pop_front() {
-            let flow = self.flow(target);
-            if flow.is_some() {
-                return flow;
+            if let Some(flow) = self.flow(&target) {
+                return Some((target, flow));
             }
         }
         None
@@ -112,11 +112,11 @@ impl SipMachine {
         let is_away = response.is_none_or(|response| response.status == Status::SERVICE_UNAVAILABLE);
         if is_away {
             let mut others = std::mem::take(&mut way.others);
-            let flow = self.next_flow(&mut others);
-            if let Some(flow) = flow
+            let found = self.next_flow(&mut others);
+            if let Some((target, flow)) = found
                 && let Some(contact) = self.contact_of(key, &flow)
             {
-                self.registrars.ways.insert(key, Way { flow, others, request: None });
+                self.registrars.ways.insert(key, Way { target, flow, others, request: None });
                 return self
                     .register(now, key, |registration, tokens| registration.elsewhere(contact, tokens));
             }
@@ -178,10 +178,10 @@ impl SipMachine {
                 if proxy.param("lr").is_some() { proxy.clone() } else { proxy.with_param("lr", None) };
             request.headers.push(name::ROUTE, format!("<{loose}>"));
         }
-        let Some(before) = self.registrars.ways.get(&key).map(|way| way.flow) else { return };
+        let way = self.registrars.ways.get(&key).map(|way| (way.target.clone(), way.flow));
+        let Some((target, before)) = way else { return };
         // A connection may have been lost since; its successor has another number.
-        let target = Target { transport: before.transport, address: before.remote };
-        let flow = self.flow(target).unwrap_or(before);
+        let flow = self.flow(&target).unwrap_or(before);
         self.serial += 1;
         let id = SipRequestId(self.serial);
         if let Some(way) = self.registrars.ways.get_mut(&key) {

@@ -2,6 +2,7 @@
 //! Ways to places: look-ups, flows, and the address that we give as our own.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use offhook_sipcore::agent::{Command, DialogId, Flow, FlowId, InviteId, Transport};
 use offhook_sipcore::message::Uri;
@@ -36,7 +37,7 @@ impl SipMachine {
             LookupId::Call(serial) => self.located(now, serial, targets),
             LookupId::Line(key) => self.registrar_located(now, key, targets),
             LookupId::Dialog(id, dialog) => {
-                let flow = targets.first().and_then(|target| self.flow(*target)).or(before);
+                let flow = targets.first().and_then(|target| self.flow(target)).or(before);
                 self.agent(now, Command::Located { id, dialog, flow });
             }
         }
@@ -65,9 +66,10 @@ impl SipMachine {
         all
     }
 
-    /// The way to a target: our socket of its family, or a connection to it.
-    pub(super) fn flow(&mut self, target: Target) -> Option<Flow> {
-        let Target { transport, address } = target;
+    /// The way to a target: our socket of its family, or a connection to it. One whose certificate had to
+    /// name a domain also serves where only its address is asked for, but not another domain.
+    pub(super) fn flow(&mut self, target: &Target) -> Option<Flow> {
+        let Target { transport, address, ref name } = *target;
         let family = |socket: &&Socket| socket.local.is_ipv4() == address.is_ipv4();
         let own = self.sockets.iter().filter(family).find(|socket| socket.transport == transport).copied();
         if transport == Transport::Udp {
@@ -79,12 +81,16 @@ impl SipMachine {
             || SocketAddr::new(IpAddr::from([127, 0, 0, 1]), transport.port()),
             |socket| socket.local,
         );
-        let id = match self.streams.get(&(transport, address)) {
+        let id = match self.streams.get(&(transport, address, name.clone())) {
             Some(id) => *id,
             None => {
                 self.stream_serial += 2;
                 let id = FlowId(self.stream_serial);
-                self.streams.insert((transport, address), id);
+                self.streams.insert((transport, address, name.clone()), id);
+                if let Some(name) = name {
+                    self.streams.entry((transport, address, None)).or_insert(id);
+                    self.out.push_back(ToDo::Expect { flow: id, name: Arc::clone(name) });
+                }
                 id
             }
         };

@@ -27,6 +27,8 @@ struct World {
     registers: Vec<(Moment, SocketAddr, Request)>,
     events: Vec<TspEvent>,
     keep_alives: Vec<(Moment, SocketAddr)>,
+    /// Whom certificates have to name.
+    expected: Vec<(FlowId, String)>,
 }
 
 fn local() -> SocketAddr {
@@ -43,7 +45,8 @@ impl World {
         let socket = Socket { id: FlowId(0), transport: Transport::Udp, local: local() };
         let machine = SipMachine::new(config, vec![socket], [7; 32]).unwrap();
         let (registers, events, keep_alives) = (Vec::new(), Vec::new(), Vec::new());
-        Self { machine, now: Moment::ZERO, registrar, names, registers, events, keep_alives }
+        let expected = Vec::new();
+        Self { machine, now: Moment::ZERO, registrar, names, registers, events, keep_alives, expected }
     }
 
     /// Opens the first lines.
@@ -68,6 +71,7 @@ impl World {
     fn carry_out(&mut self) {
         while let Some(todo) = self.machine.poll() {
             match todo {
+                ToDo::Expect { flow, name } => self.expected.push((flow, (*name).to_owned())),
                 ToDo::Tell(event) => self.events.push(event),
                 ToDo::Ask { lookup, question } => {
                     let answer = (self.names)(&question);
@@ -277,4 +281,20 @@ fn ten_thousand_lines_register_one_after_the_other_are_found_and_refresh() {
     assert!(refreshed.values().all(|count| (2..=3).contains(count)));
     let counts = per_second(&world.registers);
     assert!(counts.values().all(|count| *count <= 150), "{counts:?}");
+}
+
+#[test]
+fn the_certificate_of_a_registrar_must_name_its_domain_also_after_a_loss() {
+    let line = LineConfig { registrar: Some("registrar.example:5061;transport=tls".to_owned()), ..account() };
+    let mut world = World::new(line, Box::new(|request, _| Some(welcome(request))), two_places());
+    world.open(1);
+    assert_eq!(world.service(), &Service::In);
+    let [(first, name)] = &world.expected[..] else { panic!("{:?}", world.expected) };
+    assert_eq!(name, "registrar.example");
+    let flow = *first;
+    world.machine.handle(world.now, Input::FlowClosed { flow });
+    world.run(seconds(10));
+    assert_eq!(world.service(), &Service::In);
+    let [_, (second, name)] = &world.expected[..] else { panic!("{:?}", world.expected) };
+    assert!(*second != flow && name == "registrar.example");
 }

@@ -335,6 +335,7 @@ impl World {
                     Some(ToDo::Ask { lookup, .. }) => self.ends[end].asked = Some(lookup),
                     Some(ToDo::Tell(event)) => self.tell(end, event),
                     Some(ToDo::Transmit { flow, bytes }) => self.transmit(end, &flow, bytes),
+                    Some(ToDo::Expect { .. }) => {}
                     None => return,
                 },
                 Kind::Agent(agent) => match agent.poll() {
