@@ -6,13 +6,16 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use offhook::{AppEvent, Call, CallId, Events, Line, Recording};
+use offhook::{AppEvent, Call, CallId, Events, Interest, Line, Recording};
 use offhook_spi::{CallParams, CallState, Cause, SessionStatistics};
 
 use crate::args;
+use crate::exit;
 use crate::failure::Failure;
 use crate::show::{Show, clock, quality, short_quality};
 
+/// How long a line may take to come into service.
+const REGISTERED: Duration = Duration::from_secs(10);
 /// How often the progress line is renewed.
 const REFRESH: Duration = Duration::from_millis(500);
 /// How long the last events of a call may take.
@@ -27,6 +30,7 @@ struct Done {
 
 /// Calls and does with the call what was asked.
 pub(crate) async fn run(show: Show, line: &Line, args: &args::Call) -> Result<(), Failure> {
+    serving(line).await?;
     let params = CallParams { no_answer_timeout: Some(args.ring), ..CallParams::default() };
     // Asked for before the call is, so that no state is missed.
     let events = line.app().events();
@@ -53,6 +57,18 @@ pub(crate) async fn run(show: Show, line: &Line, args: &args::Call) -> Result<()
     let done = outcome?;
     summary(show, &done);
     Ok(())
+}
+
+/// Waits until the line serves calls: one with an account has to register first.
+async fn serving(line: &Line) -> Result<(), Failure> {
+    line.open(Interest::DIAL).await?;
+    let why = match timeout(REGISTERED, line.in_service()).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer from its registrar within {REGISTERED:?}"),
+    };
+    let text = format!("line {} is not in service: {why}; see `offhook register --check`", line.name());
+    Err(Failure::new(exit::OUT_OF_SERVICE, text))
 }
 
 async fn talk(show: Show, call: &Call, args: &args::Call) -> Result<Done, Failure> {

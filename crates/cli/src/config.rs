@@ -158,6 +158,22 @@ mod tests {
         assert_eq!(policies.policy("sip", "desk").incoming, Incoming::Ring);
     }
 
+    /// Also the keys that are only shown: one that is renamed must be renamed there.
+    #[test]
+    fn every_key_of_the_example_is_known() {
+        let is_key = |line: &str| {
+            let key = line.split_once(" = ").map_or("", |(key, _)| key);
+            !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-'))
+        };
+        let shown = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if is_key(rest) || rest.starts_with('[') => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        let text: Vec<String> = include_str!("../../../docs/offhook.toml").lines().map(shown).collect();
+        assert!(text.iter().filter(|line| is_key(line)).count() > 40, "{text:#?}");
+        Config::parse(&text.join("\n")).unwrap();
+    }
+
     #[test]
     fn what_is_wrong_is_named_with_what_is_known() {
         for (text, expected) in [

@@ -94,6 +94,45 @@ fn one_process_answers_and_another_calls() {
 }
 
 #[test]
+fn watching_tells_of_calls_until_it_is_interrupted() {
+    let folder = folder("watch");
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!("[sip]\nlisten = ['udp:127.0.0.1:{port}']\n[[sip.line]]\nname = 'desk'\n");
+    std::fs::write(folder.join("watched.toml"), config).unwrap();
+    let mut watch = offhook(&folder, &["--config", "watched.toml", "watch", "--line", "desk", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| told.send(line)));
+    let next = || {
+        let line = heard.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()
+    };
+    assert_eq!(next()["event"], "watching");
+    let target = format!("sip:desk@127.0.0.1:{port}");
+    assert_ne!(run(&folder, &["call", &target, "--ring", "1s"]).status.code(), Some(0));
+    while !next()["what"].to_string().contains("offering") {}
+    let id = watch.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(watch.wait().unwrap().success());
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_line_that_cannot_register_does_not_call() {
+    let folder = folder("unregistered");
+    let config = "[[sip.line]]\nname = 'desk'\nkind = 'account'\ndomain = '127.0.0.1:1'\npassword = 'x'\n";
+    std::fs::write(folder.join("offhook.toml"), config).unwrap();
+    let output = run(&folder, &["call", "sip:bob@127.0.0.1:1"]);
+    code(&output, 3);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("line desk is not in service"), "{said}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn a_call_to_the_exchange_ends_as_its_far_end_is_called() {
     let folder = folder("sim");
     for (target, more, expected) in [
