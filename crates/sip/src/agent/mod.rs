@@ -248,16 +248,18 @@ impl Agent {
                 }
                 Owner::Request(_) | Owner::Cancel => {}
             },
-            ClientEvent::Failed { owner, trouble } => {
+            ClientEvent::Failed { id, owner, trouble } => {
                 let failure = Failure::from(trouble);
                 match owner {
                     Owner::Invite(call) => {
-                        self.with(call, |agent, usage| agent.on_trouble(now, usage, failure));
+                        self.with(call, |agent, usage| agent.on_trouble(now, usage, id, failure));
                     }
                     Owner::Dialog(call, dialog, purpose) => {
                         self.on_response_within(now, call, dialog, purpose, Err(failure));
                     }
-                    Owner::Request(id) => self.event(Event::RequestDone { id, outcome: Err(failure) }),
+                    Owner::Request(request) => {
+                        self.event(Event::RequestDone { id: request, outcome: Err(failure) });
+                    }
                     Owner::Cancel => {}
                 }
             }

@@ -48,8 +48,9 @@ impl Agent {
     ) {
         let Some(outgoing) = usage.outgoing() else { return };
         let status = response.status;
+        let is_superseded = outgoing.transaction.is_some_and(|current| current != transaction);
         if status.is_success() {
-            self.on_success(now, usage, response);
+            self.on_success(now, usage, response, is_superseded);
         } else if outgoing.transaction != Some(transaction) || matches!(outgoing.stage, CallStage::Done) {
             // An INVITE that was sent once more says nothing more about the call.
         } else if status.is_provisional() {
@@ -95,7 +96,8 @@ impl Agent {
         Some(id)
     }
 
-    fn on_success(&mut self, now: Moment, usage: &mut Usage, response: Box<Response>) {
+    /// A 2xx; one to an INVITE that was sent once more is only acknowledged and released.
+    fn on_success(&mut self, now: Moment, usage: &mut Usage, response: Box<Response>, is_superseded: bool) {
         let Ok(number) = response.headers.cseq().map(|cseq| cseq.seq) else { return };
         let tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default();
         if let Some(dialog) = usage.by_tag(&tag)
@@ -109,7 +111,9 @@ impl Agent {
         let Some(id) = self.client_dialog(usage, &response) else { return };
         let (request, is_wanted) = match usage.outgoing() {
             Some(outgoing) => {
-                outgoing.stage = CallStage::Done;
+                if !is_superseded {
+                    outgoing.stage = CallStage::Done;
+                }
                 (Arc::clone(&outgoing.request), matches!(outgoing.cancel, Cancel::No))
             }
             None => return,
@@ -117,6 +121,11 @@ impl Agent {
         let Some(dialog) = usage.dialog(id) else { return };
         dialog.life = Life::Confirmed;
         dialog.dialog.used_number(number);
+        if is_superseded {
+            self.acknowledge(now, usage, id, number, &request, None);
+            self.bye(now, usage, id, Headers::new());
+            return;
+        }
         if let Some(transaction) = usage.outgoing().and_then(|outgoing| outgoing.transaction) {
             self.alarms.disarm(Alarm::Abandon(transaction));
         }
@@ -165,10 +174,17 @@ impl Agent {
     }
 
     /// Nobody answered, or nothing could be sent.
-    pub(super) fn on_trouble(&mut self, now: Moment, usage: &mut Usage, failure: Failure) {
+    pub(super) fn on_trouble(
+        &mut self,
+        now: Moment,
+        usage: &mut Usage,
+        transaction: TransactionId,
+        failure: Failure,
+    ) {
         let Some(outgoing) = usage.outgoing() else { return };
-        // After a final response only its ACK was lost.
-        if !matches!(outgoing.stage, CallStage::Calling | CallStage::Proceeding) {
+        // After a final response only its ACK was lost, whether the INVITE was sent once more or not.
+        let is_open = matches!(outgoing.stage, CallStage::Calling | CallStage::Proceeding);
+        if !is_open || outgoing.transaction != Some(transaction) {
             return;
         }
         if matches!(outgoing.cancel, Cancel::No) {

@@ -24,7 +24,7 @@ pub(crate) enum ClientEvent<O> {
     /// The transaction is over; its identity is not used again.
     Ended { id: TransactionId, owner: O },
     /// No final response will come.
-    Failed { owner: O, trouble: Trouble },
+    Failed { id: TransactionId, owner: O, trouble: Trouble },
     /// A response that is not a repetition, or a 2xx to an INVITE (which the owner tells apart).
     Response { id: TransactionId, owner: O, response: Box<Response> },
     /// Send this.
@@ -209,7 +209,7 @@ impl<O: Clone> Clients<O> {
             Action::Fail(trouble) => {
                 if let Some(client) = self.by_id.get(&id) {
                     let owner = client.owner.clone();
-                    self.out.push_back(ClientEvent::Failed { owner, trouble });
+                    self.out.push_back(ClientEvent::Failed { id, owner, trouble });
                 }
             }
         }

@@ -193,6 +193,27 @@ fn a_transport_that_cannot_send_is_told_at_once() {
 }
 
 #[test]
+fn a_way_that_fails_after_the_call_went_another_says_nothing_about_it() {
+    let (mut world, ours) = refused(Status::SERVICE_UNAVAILABLE);
+    let (old, new) = (world.flow(0, 1), world.flow(0, 2));
+    let headers = Headers::new();
+    world.command(0, Command::Retry { id: ours, method: Method::INVITE, headers, flow: Some(new) });
+    world.run(SHORT);
+    let theirs = world.incoming(2);
+    world.answer(2, theirs, Status::RINGING);
+    world.run(SHORT);
+    // The ACK to the 503 did not get through.
+    world.input(0, crate::agent::Input::FlowFailed { flow: old.id, remote: old.remote });
+    assert_eq!(world.told(0), ["Unreached 503", "Progress 180"]);
+    world.answer(2, theirs, Status::OK);
+    world.run(SHORT);
+    assert_eq!(world.told(0), ["Unreached 503", "Progress 180", "Answered 200"]);
+    world.bye(0, ours);
+    world.run_out();
+    world.assert_empty();
+}
+
+#[test]
 fn a_redirection_is_the_owners_to_follow() {
     let (mut world, _) = refused(Status::MOVED_TEMPORARILY);
     assert_eq!(world.told(0), ["Redirected 302"]);

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::world::World;
-use crate::agent::{DialogId, Event, InviteId};
-use crate::message::Status;
+use crate::agent::{Command, DialogId, Event, InviteId};
+use crate::message::{Headers, Method, Status};
 
 /// Agent 0 calls 1; a proxy between them gives the INVITE to 2 as well.
 fn forked() -> (World, InviteId, InviteId, InviteId) {
@@ -90,6 +90,49 @@ fn an_answer_that_comes_after_a_failure_is_released() {
     world.run_out();
     assert_eq!(world.told(0), ["Failed 603"]);
     assert_eq!(world.told(2), ["Incoming", "Acked", "Ended Remote"]);
+    world.assert_empty();
+}
+
+/// A proxy's other branch answers an INVITE that was challenged and is ringing once more.
+fn answered_before_the_second_try() -> (World, InviteId, InviteId) {
+    let (mut world, ours, one, two) = forked();
+    world.reject(1, one, Status::UNAUTHORIZED);
+    world.run(Duration::from_millis(50));
+    let headers = Headers::new();
+    world.command(0, Command::Retry { id: ours, method: Method::INVITE, headers, flow: None });
+    world.run(Duration::from_millis(50));
+    let again = world.incoming(1);
+    assert_ne!(again, one);
+    world.answer(1, again, Status::RINGING);
+    world.run(Duration::from_millis(50));
+    world.answer(2, two, Status::OK);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.told(0), ["Challenged INVITE 401", "Progress 180"]);
+    assert_eq!(world.told(2), ["Incoming", "Acked", "Ended Remote"]);
+    (world, ours, again)
+}
+
+#[test]
+fn an_answer_to_the_first_try_is_released_while_the_second_rings() {
+    let (mut world, ours, again) = answered_before_the_second_try();
+    world.answer(1, again, Status::OK);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.told(0), ["Challenged INVITE 401", "Progress 180", "Answered 200"]);
+    world.bye(0, ours);
+    world.run_out();
+    world.assert_empty();
+}
+
+#[test]
+fn an_answer_to_the_first_try_leaves_no_second_that_rings_for_ever() {
+    let (mut world, ours, again) = answered_before_the_second_try();
+    // Nothing is heard of the second try, not even an answer to its CANCEL.
+    world.lose(|wire| wire.kind() == "CANCEL");
+    world.cancel(0, ours);
+    world.run(Duration::from_secs(40));
+    assert_eq!(world.told(0), ["Challenged INVITE 401", "Progress 180", "Failed Cancelled"]);
+    world.reject(1, again, Status::REQUEST_TERMINATED);
+    world.run_out();
     world.assert_empty();
 }
 
