@@ -27,7 +27,11 @@ const RULES: &[Rule] = &[
         may_use: &["offhook-core", "offhook-rtp", "offhook-sim", "offhook-sip", "offhook-spi"],
         outside: 8,
     },
-    Rule { package: "offhook-cli", may_use: &["offhook", "offhook-media", "offhook-spi"], outside: 12 },
+    Rule {
+        package: "offhook-cli",
+        may_use: &["offhook", "offhook-media", "offhook-numbers", "offhook-spi"],
+        outside: 12,
+    },
     Rule { package: "xtask", may_use: &[], outside: 3 },
 ];
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The telephone layer for programs.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     /// List the lines, or show all about one
     #[command(subcommand)]
     Line(Line),
+    /// Say what a line dials for a number, and why
+    Number(Number),
     /// Register the lines that want it
     Register(Register),
     /// Print what happens on the lines until interrupted
@@ -105,6 +107,36 @@ pub(crate) enum Line {
         /// Its name
         line: String,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Number {
+    /// The number as people write it: `+49 (30) 1234567`
+    pub(crate) text: String,
+    /// As dialled from this line [default: a line that is not named in the configuration]
+    #[arg(long, value_name = "LINE", conflicts_with = "at")]
+    pub(crate) line: Option<String>,
+    /// As dialled from this location, by name
+    #[arg(long, value_name = "LOCATION")]
+    pub(crate) at: Option<String>,
+    /// As dialled from this country, by its two letters, when no location is configured
+    #[arg(long, value_name = "COUNTRY", conflicts_with_all = ["at", "line"])]
+    pub(crate) country: Option<String>,
+    /// Use this calling card once; an empty name uses none
+    #[arg(long, value_name = "CARD")]
+    pub(crate) card: Option<String>,
+    /// Keep waiting calls from knocking
+    #[arg(long)]
+    pub(crate) no_call_waiting: bool,
+    /// Dial it as local or as long-distance, whatever the location says
+    #[arg(long, value_enum, value_name = "REACH")]
+    pub(crate) reach: Option<Reach>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Reach {
+    Local,
+    LongDistance,
 }
 
 #[derive(Args, Debug)]

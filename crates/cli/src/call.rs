@@ -10,8 +10,10 @@ use offhook::{AppEvent, Call, CallId, Events, Interest, Line, Recording};
 use offhook_spi::{CallParams, CallState, Cause, SessionStatistics};
 
 use crate::args;
+use crate::config::Dialling;
 use crate::exit;
 use crate::failure::Failure;
+use crate::number;
 use crate::show::{Show, clock, quality, short_quality};
 
 /// How long a line may take to come into service.
@@ -29,17 +31,24 @@ struct Done {
 }
 
 /// Calls and does with the call what was asked.
-pub(crate) async fn run(show: Show, line: &Line, args: &args::Call) -> Result<(), Failure> {
+pub(crate) async fn run(
+    show: Show,
+    line: &Line,
+    dialling: &Dialling,
+    args: &args::Call,
+) -> Result<(), Failure> {
+    let target = number::to_dial(dialling, line.name(), &args.target)?;
     serving(line).await?;
     let params = CallParams { no_answer_timeout: Some(args.ring), ..CallParams::default() };
     // Asked for before the call is, so that no state is missed.
     let events = line.app().events();
-    let call = line.call_with(args.target.as_str(), params).await?;
+    let call = line.call_with(target.dialable.as_str(), params).await?;
     show.event(
         "calling",
-        &format!("{} calls {}", line.name(), args.target),
+        &format!("{} calls {}", line.name(), target.words(&args.target)),
         json!({
             "call": call.id().to_string(), "line": line.name(), "target": args.target,
+            "dialled": target.shown, "canonical": target.canonical, "display": target.display,
         }),
     );
     let reporter = tokio::spawn(report_states(show, events, call.id()));

@@ -7,6 +7,7 @@ use std::path::Path;
 use offhook::{
     Builder, ExchangeConfig, Incoming, LinePolicy, Offhook, Opening, RtpConfig, SipConfig, Unowned,
 };
+use offhook_numbers::{Card, Country, Location};
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -23,6 +24,22 @@ pub(crate) struct Config {
     sim: Sim,
     /// How lines treat calls that no application decides about.
     policy: Policies,
+    /// Where the lines are, and how they dial.
+    dialling: Dialling,
+}
+
+/// Places and cards, and which line is where.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Dialling {
+    /// Name of the location of every line that is not named below.
+    location: Option<String>,
+    /// Name of the location, by name of the line.
+    line: BTreeMap<String, String>,
+    #[serde(rename = "at")]
+    locations: Vec<Location>,
+    #[serde(rename = "card")]
+    pub(crate) cards: Vec<Card>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,7 +72,49 @@ impl Default for Config {
             rtp: RtpConfig::default(),
             sim: Sim::default(),
             policy: Policies::default(),
+            dialling: Dialling::default(),
         }
+    }
+}
+
+impl Dialling {
+    /// Where a line is; `None` when nobody said: it dials what it is given.
+    pub(crate) fn of_line(&self, line: &str) -> Option<&Location> {
+        let name = self.line.get(line).or(self.location.as_ref())?;
+        self.locations.iter().find(|location| location.name == *name)
+    }
+
+    /// The location with a name.
+    pub(crate) fn named(&self, name: &str) -> Result<&Location, Failure> {
+        self.locations.iter().find(|location| location.name == name).ok_or_else(|| {
+            Failure::usage(format!("there is no location '{name}'; the configuration has: {}", self.names()))
+        })
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<&str> = self.locations.iter().map(|location| location.name.as_str()).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for location in &self.locations {
+            let name = &location.name;
+            Country::find(&location.country).map_err(|error| format!("location '{name}': {error}"))?;
+            if let Some(card) = &location.card
+                && !self.cards.iter().any(|known| known.name == *card)
+            {
+                return Err(format!("location '{name}': there is no [[dialling.card]] named '{card}'"));
+            }
+        }
+        for name in self.location.iter().chain(self.line.values()) {
+            if !self.locations.iter().any(|location| location.name == *name) {
+                let known = self.names();
+                return Err(format!(
+                    "[dialling]: there is no [[dialling.at]] named '{name}'; there are: {known}"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -86,6 +145,7 @@ impl Config {
     fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         config.rtp.check().map_err(|detail| format!("[rtp]: {detail}"))?;
+        config.dialling.check()?;
         if let Some(provider) = config.policy.line.keys().find(|name| !PROVIDERS.contains(&name.as_str())) {
             let known = PROVIDERS.join(", ");
             return Err(format!(
@@ -93,6 +153,11 @@ impl Config {
             ));
         }
         Ok(config)
+    }
+
+    /// Where the lines are.
+    pub(crate) const fn dialling(&self) -> &Dialling {
+        &self.dialling
     }
 
     /// Sets a server up with all of it.
@@ -156,6 +221,8 @@ mod tests {
         let policies = config.policy.into_switch_config();
         assert_eq!(policies.policy("sip", "office").incoming, Incoming::Reject);
         assert_eq!(policies.policy("sip", "desk").incoming, Incoming::Ring);
+        assert_eq!(config.dialling.of_line("desk").unwrap().name, "berlin");
+        assert_eq!(config.dialling.of_line("trunk").unwrap().name, "seattle");
     }
 
     /// Also the keys that are only shown: one that is renamed must be renamed there.
@@ -185,6 +252,9 @@ mod tests {
             ("[sim]\noff = true", vec!["unknown field `off`", "`enabled`"]),
             ("[policy.usual]\nincoming = 'maybe'", vec!["unknown variant `maybe`", "`reject`", "`ring`"]),
             ("[policy.line.sap.a]", vec!["policy.line.sap", "sim, sip"]),
+            ("[dialling]\nlocation = 'home'", vec!["no [[dialling.at]] named 'home'", "there are: none"]),
+            ("[[dialling.at]]\nname = 'a'\ncountry = 'XX'", vec!["location 'a'", "'XX' is no country"]),
+            ("[[dialling.card]]\nname = 'a'\nnumber = '1'\nlocal = '{x}'", vec!["{x}", "{area}"]),
             ("sip", vec!["line 1"]),
         ] {
             let error = Config::parse(text).unwrap_err();

@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod failure;
 mod line;
+mod number;
 mod show;
 mod trace;
 
@@ -19,7 +20,7 @@ use offhook::{App, Offhook};
 use serde_json::json;
 
 use args::{Cli, Command, Line};
-use config::Config;
+use config::{Config, Dialling};
 use failure::Failure;
 use show::Show;
 
@@ -47,14 +48,24 @@ async fn run(show: Show, cli: Cli) -> Result<(), Failure> {
         _ => {}
     }
     let config = Config::load(cli.config.as_deref())?;
+    let dialling = config.dialling().clone();
+    if let Command::Number(args) = &cli.command {
+        return number::run(show, &dialling, args);
+    }
     let server = config.builder(cli.trace.as_deref()).start().await?;
     let app = server.app("offhook").await?;
-    let outcome = serve(show, &server, &app, cli.command).await;
+    let outcome = serve(show, &server, &app, &dialling, cli.command).await;
     server.shutdown().await;
     outcome
 }
 
-async fn serve(show: Show, server: &Offhook, app: &App, command: Command) -> Result<(), Failure> {
+async fn serve(
+    show: Show,
+    server: &Offhook,
+    app: &App,
+    dialling: &Dialling,
+    command: Command,
+) -> Result<(), Failure> {
     match command {
         Command::Answer(args) => {
             let lines = match &args.line {
@@ -65,13 +76,13 @@ async fn serve(show: Show, server: &Offhook, app: &App, command: Command) -> Res
         }
         Command::Call(args) => {
             let line = line::choose(app, args.from.as_deref(), &args.target).await?;
-            call::run(show, &line, &args).await
+            call::run(show, &line, dialling, &args).await
         }
         Command::Line(Line::List) => line::list(show, app).await,
         Command::Line(Line::Show { line }) => line::show_one(show, app, &line).await,
         Command::Register(args) => line::register(show, app, &args).await,
         Command::Watch(args) => line::watch(show, app, args.line.as_deref()).await,
-        Command::Demo(_) | Command::Trace(_) => Ok(()),
+        Command::Demo(_) | Command::Number(_) | Command::Trace(_) => Ok(()),
     }
 }
 

@@ -166,7 +166,7 @@ impl Work<'_> {
             None => dialled.clone(),
         };
         self.say(reach, &rule, &number);
-        let waits = Dialable::parse(&dialled)?.waits;
+        let Dialable { text: dialled, waits, .. } = Dialable::parse(&dialled)?;
         Ok(Translation {
             kind: Kind::Canonical,
             reach: Some(reach),
