@@ -11,6 +11,7 @@ pub mod sipp;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -80,7 +81,9 @@ pub struct Running {
 impl Running {
     /// Starts a program and reads what it prints, line by line.
     pub fn start(name: &str, command: &mut Command) -> Self {
+        // A group of its own: some programs leave children behind.
         let mut child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -123,6 +126,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
