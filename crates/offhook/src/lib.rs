@@ -95,6 +95,8 @@ mod clock;
 mod error;
 mod journal;
 mod line;
+#[cfg(unix)]
+pub mod local;
 mod offhook;
 mod runtime;
 mod terminal;
@@ -110,8 +112,8 @@ pub use offhook::Offhook;
 pub use terminal::{Placed, Playback, Recorded, Recording, ToneDetector, ToneHeard};
 
 pub use offhook_core::{
-    Answer, AppEvent, AppId, AppProfile, CallAsk, CallId, CallRecord, Config, Incoming, Interest, LineId,
-    LinePolicy, LineRecord, Opening, Privilege, Sequence, Unowned,
+    Answer, AppEvent, AppId, AppProfile, Ask, CallAsk, CallId, CallRecord, Config, Incoming, Interest,
+    LineId, LinePolicy, LineRecord, Opening, Privilege, Sequence, Unowned,
 };
 #[cfg(feature = "rtp")]
 pub use offhook_rtp::SampleRate;

@@ -64,6 +64,16 @@ impl Offhook {
         App::join(Arc::clone(&self.server), profile).await
     }
 
+    /// Lets applications in other processes of this machine connect, as long as what it gives is kept. Only the
+    /// user who runs the server can open the socket.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) when no socket can be made there, or another server listens.
+    #[cfg(unix)]
+    pub async fn listen(&self, path: &std::path::Path) -> Result<crate::local::Listening, Error> {
+        crate::local::Listening::open(Arc::clone(&self.server), path).await
+    }
+
     /// The addresses that the sockets of the SIP providers are bound to, in the order in which the
     /// providers were added.
     #[cfg(feature = "sip")]

@@ -18,6 +18,8 @@ use super::command::{AppGuard, AskReply, Attached, Command, Gathered, Joined, Re
 pub(super) enum Pending {
     /// A handle waits.
     Asked { reply: AskReply, follow: Follow },
+    /// An application that speaks for itself waits, under its own number.
+    Direct { number: AskId },
     /// The server gives a call back.
     Parting { call: CallId },
 }
@@ -51,6 +53,8 @@ impl Server {
                 let guard = AppGuard::new(app, self.releases.clone());
                 reply.send(Joined { app, guard, newest: receiver }).ok();
             }
+            Command::DirectUp { profile, reply } => self.direct_up(profile, reply),
+            Command::DirectAsk { app, id, ask } => self.direct_ask(app, id, ask),
             Command::Ask { app, ask, reply } => self.ask(app, ask, reply),
             Command::NextCall { app, line, privilege, reply } => {
                 if let Some(state) = self.apps.get_mut(&app) {
@@ -67,7 +71,7 @@ impl Server {
     pub(super) fn handle_release(&mut self, release: Release) {
         match release {
             Release::App(app) => {
-                if self.apps.remove(&app).is_some() {
+                if self.apps.remove(&app).is_some() || self.directs.remove(&app).is_some() {
                     self.inputs.push_back(Input::AppDown { app });
                 }
             }
@@ -117,6 +121,7 @@ impl Server {
     pub(super) fn answer(&mut self, app: AppId, id: AskId, result: Result<Answer, Refusal>) {
         match self.pending.remove(&(app, id)) {
             None => {}
+            Some(Pending::Direct { number }) => self.direct_answered(app, number, result),
             Some(Pending::Parting { call }) => self.parted(app, call, result),
             Some(Pending::Asked { reply, follow }) => {
                 let Some(state) = self.apps.get_mut(&app) else { return };

@@ -21,11 +21,12 @@ impl Server {
         let limit = Instant::now() + HANG_UP;
         self.drop_all();
         self.settle(&mut inbox, limit, Self::any_live).await;
-        let apps: Vec<AppId> = self.apps.keys().copied().collect();
+        let apps: Vec<AppId> = self.apps.keys().chain(self.directs.keys()).copied().collect();
         self.inputs.extend(apps.into_iter().map(|app| Input::AppDown { app }));
         // What sessions say at their end still belongs into the trace.
         self.settle(&mut inbox, limit, |server| server.switch.counts().sessions > 0).await;
         self.apps.clear();
+        self.directs.clear();
         // Telephony first: what it still says to the far ends may need media to end.
         let tsps: Vec<_> =
             self.tsps.drain().map(|(_, hosted)| (hosted.name.clone(), hosted.close())).collect();

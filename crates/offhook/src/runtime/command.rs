@@ -4,15 +4,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use offhook_core::{Answer, AppId, AppProfile, Ask, CallId, Interest, LineId, Privilege, Sequence};
+use offhook_core::{Answer, AppId, AppProfile, Ask, AskId, CallId, Interest, LineId, Privilege, Sequence};
 use offhook_spi::{CallState, Cause, Digit, GatherEnd, GenerationEnd, OpSet, RecordingEnd, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
+
+use super::direct::DirectJoined;
 
 /// Something a handle wants.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// A new application.
     AppUp { profile: AppProfile, reply: oneshot::Sender<Joined> },
+    /// A new application that speaks for itself.
+    DirectUp { profile: AppProfile, reply: oneshot::Sender<DirectJoined> },
+    /// Its request, under its own number.
+    DirectAsk { app: AppId, id: AskId, ask: Ask },
     /// A request.
     Ask { app: AppId, ask: Ask, reply: AskReply },
     /// The next call that the application was given and nobody has picked up.

@@ -10,6 +10,7 @@ mod apps;
 mod asks;
 mod closing;
 mod command;
+mod direct;
 mod host;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -27,6 +28,7 @@ pub(crate) use command::{
     AppGuard, AskReply, Attached, CallGuard, CallView, Command, Delivered, Joined, Release, Reply,
     TerminalEnd, TerminalView,
 };
+pub(crate) use direct::{DirectAnswer, DirectJoined};
 pub(crate) use host::{FromProvider, Hosted};
 
 use crate::clock::Clock;
@@ -34,6 +36,7 @@ use crate::journal::{Journal, JournalEntry, call_of};
 use crate::trace::{Observer, TraceWriter};
 use apps::AppState;
 use asks::Pending;
+use direct::Direct;
 use host::{LinkCommand, Sent};
 
 /// The task's state.
@@ -51,6 +54,7 @@ pub(crate) struct Server {
     msps: HashMap<ProviderId, Hosted<MspCommand>>,
     starting: Option<Starting>,
     apps: HashMap<AppId, AppState>,
+    directs: HashMap<AppId, Direct>,
     pending: HashMap<(AppId, AskId), Pending>,
     next_app: u64,
     next_ask: u64,
@@ -109,6 +113,7 @@ impl Server {
             msps: HashMap::new(),
             starting: None,
             apps: HashMap::new(),
+            directs: HashMap::new(),
             pending: HashMap::new(),
             next_app: 1,
             next_ask: 1,
@@ -273,6 +278,7 @@ impl Server {
         if let Some(state) = self.apps.get(&app) {
             state.wake(call, sequence);
         }
+        self.direct_told(app, sequence);
         if let Some(call) = call {
             self.part_if_over(app, call);
         }
