@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Number(Number),
     /// Register the lines that want it
     Register(Register),
+    /// Run the lines for applications in other processes until interrupted
+    Serve(Serve),
     /// Print what happens on the lines until interrupted
     Watch(Watch),
     /// Draw or replay a recorded trace
@@ -153,10 +155,20 @@ pub(crate) struct Register {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Socket for applications; only this user can open it [default: offhook.sock in $XDG_RUNTIME_DIR or here]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Watch {
     /// Only this line [default: every line]
     #[arg(long, value_name = "LINE")]
     pub(crate) line: Option<String>,
+    /// The lines of the server that `offhook serve` runs there, instead of own ones
+    #[arg(long, value_name = "PATH")]
+    pub(crate) server: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

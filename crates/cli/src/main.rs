@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod line;
 mod number;
+mod serve;
 mod show;
 mod trace;
 
@@ -45,6 +46,9 @@ async fn run(show: Show, cli: Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Demo(demo) => return demo::run(show, demo, cli.trace.as_deref()).await,
         Command::Trace(what) => return trace::run(show, what),
+        Command::Watch(args::Watch { line, server: Some(socket) }) => {
+            return serve::watch(show, socket.clone(), line.as_deref()).await;
+        }
         _ => {}
     }
     let config = Config::load(cli.config.as_deref())?;
@@ -81,6 +85,7 @@ async fn serve(
         Command::Line(Line::List) => line::list(show, app).await,
         Command::Line(Line::Show { line }) => line::show_one(show, app, &line).await,
         Command::Register(args) => line::register(show, app, &args).await,
+        Command::Serve(args) => serve::run(show, server, app, args.socket).await,
         Command::Watch(args) => line::watch(show, app, args.line.as_deref()).await,
         Command::Demo(_) | Command::Number(_) | Command::Trace(_) => Ok(()),
     }

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One server, applications in several processes: the program serves, the program watches, and this test owns.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// A running `offhook`, interrupted and waited for at the end.
+struct Program {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_offhook"))
+            .current_dir(std::env::temp_dir())
+            .arg("--json")
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// The next object that it prints of which this is true.
+    fn prints(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.lines
+            .by_ref()
+            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+            .find(wanted)
+            .expect("it ended before it printed that")
+    }
+
+    fn interrupt(mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+    }
+}
+
+/// An application written in this test: lines of JSON and nothing else.
+struct Application {
+    writer: UnixStream,
+    lines: Lines<BufReader<UnixStream>>,
+}
+
+impl Application {
+    fn connect(socket: &str, name: &str) -> Self {
+        let writer = UnixStream::connect(socket).unwrap();
+        let lines = BufReader::new(writer.try_clone().unwrap()).lines();
+        let mut it = Self { writer, lines };
+        it.say(&json!({"hello": {"name": name}}));
+        it.hears("welcome");
+        it
+    }
+
+    fn say(&mut self, what: &Value) {
+        writeln!(self.writer, "{what}").unwrap();
+    }
+
+    fn hears(&mut self, kind: &str) -> Value {
+        let mut lines =
+            self.lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        lines
+            .find_map(|mut line| line.get_mut(kind).map(Value::take))
+            .expect("the server closed the connection")
+    }
+
+    fn asks(&mut self, what: &Value) -> Value {
+        self.say(what);
+        self.hears("answer")
+    }
+}
+
+#[test]
+fn applications_in_two_processes_share_a_line() {
+    let socket = std::env::temp_dir().join(format!("offhook-serve-{}", std::process::id()));
+    let socket = socket.to_str().unwrap();
+    let mut server = Program::start(&["serve", "--socket", socket]);
+    assert_eq!(server.prints(|object| object["event"] == "serving")["socket"], socket);
+
+    let mut watch = Program::start(&["watch", "--server", socket, "--line", "sim"]);
+    watch.prints(|object| object["event"] == "watching");
+    let mut owner = Application::connect(socket, "owner");
+    let lines = owner.asks(&json!({"id": 1, "ask": "lines"}))["done"]["lines"].take();
+    let line =
+        lines.as_array().unwrap().iter().find(|line| line["stable_id"] == "sim").unwrap()["line"].clone();
+    let made = owner.asks(&json!({"id": 2, "ask": "make_call", "line": line, "to": "sim:echo"}));
+    let call = made["done"]["call"].clone();
+    let is = |state: &'static str| {
+        let call = call.clone();
+        move |object: &Value| object["what"]["call"] == call && object["what"]["state"] == state
+    };
+    watch.prints(is("connected"));
+
+    // Another application may watch the line too, but not touch the call.
+    let mut other = Application::connect(socket, "other");
+    other.asks(&json!({"id": 1, "ask": "open_line", "line": line, "interest": {"monitor": true, "own": []}}));
+    let refused = other.asks(&json!({"id": 2, "ask": "call", "call": call, "op": "drop"}));
+    assert_eq!(refused["refused"]["kind"], "stale_handle", "it came later: {refused}");
+
+    // The owner goes without a word: its call ends, and the watching process hears it.
+    drop(owner);
+    watch.prints(is("idle"));
+    watch.interrupt();
+    server.interrupt();
+    assert!(!std::path::Path::new(socket).exists());
+}
+
+#[test]
+fn no_server_is_said_with_what_to_do() {
+    let output = Command::new(env!("CARGO_BIN_EXE_offhook"))
+        .args(["watch", "--server", "no/such/offhook.sock"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no/such/offhook.sock") && said.contains("`offhook serve`"), "{said}");
+}
