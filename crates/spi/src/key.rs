@@ -35,6 +35,12 @@ impl fmt::Display for LineKey {
 #[serde(transparent)]
 pub struct PhoneKey(pub u64);
 
+impl fmt::Display for PhoneKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "phone-key:{}", self.0)
+    }
+}
+
 /// Which address of a line: 0 up to the number of addresses, permanent for the life of the line.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::AddressIndex;
 use crate::media::MediaSet;
+use crate::opaque::Opaque;
 
 /// A kind of address (`LINEADDRESSTYPE`).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -181,6 +182,12 @@ pub struct CallInfo {
     /// Data that travels with the call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<CallDatum>,
+    /// The call completion that this call fulfils; its id is used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<u64>,
+    /// User data received in signalling; stays until it is released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<Box<Opaque>>,
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub struct PhoneCaps {
 }
 
 /// A part of a phone that can be lifted.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HookSwitch {
@@ -142,12 +142,26 @@ pub enum PhoneChange {
         /// All of it, rows joined by line feeds.
         text: String,
     },
+    /// The gain of a microphone changed.
+    Gain {
+        /// Whose.
+        hook: HookSwitch,
+        /// How much now.
+        gain: u16,
+    },
     /// Something was lifted or laid down.
     Hook {
         /// What.
         hook: HookSwitch,
         /// How it is now.
         mode: HookMode,
+    },
+    /// A button has another label.
+    Label {
+        /// Which.
+        button: u16,
+        /// Its label now.
+        label: String,
     },
     /// A lamp changed.
     Lamp {
@@ -158,6 +172,13 @@ pub enum PhoneChange {
     },
     /// The ringer changed.
     Ring {
+        /// How loud now.
+        volume: u16,
+    },
+    /// The volume of a loudspeaker changed.
+    Volume {
+        /// Whose.
+        hook: HookSwitch,
         /// How loud now.
         volume: u16,
     },

@@ -113,7 +113,7 @@ pub enum TspCommand {
         data: Opaque,
     },
     /// A session now serves this incoming call; what was relayed before it has been delivered to it.
-    /// Not answered.
+    /// It also follows a line operation that fetches a call, at once and before its reply. Not answered.
     Session {
         /// The call.
         call: CallKey,
@@ -145,6 +145,13 @@ pub enum TspEvent {
         /// and the line's capabilities; leave it out to let the core decide.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         allowed: Option<OpSet>,
+    },
+    /// A call completion was cancelled by the network or the far end (`LINEDEVSTATE_COMPLCANCEL`).
+    CompletionGone {
+        /// The line it was asked for on.
+        line: LineKey,
+        /// The id from [`Outcome::Completion`]; used up.
+        id: u64,
     },
     /// A digit was heard while digits are monitored (`LINE_MONITORDIGITS`).
     Digit {

@@ -96,6 +96,9 @@ pub(crate) fn phone_changes() -> Vec<PhoneChange> {
         PhoneChange::Hook { hook: HookSwitch::Handset, mode: HookMode::Both },
         PhoneChange::Lamp { button: 2, mode: LampMode::Steady },
         PhoneChange::Ring { volume: 0 },
+        PhoneChange::Gain { hook: HookSwitch::Headset, gain: 32_768 },
+        PhoneChange::Label { button: 2, label: "Hold".to_owned() },
+        PhoneChange::Volume { hook: HookSwitch::Speakerphone, volume: 1 },
     ]
 }
 

@@ -34,6 +34,8 @@ pub(crate) fn info() -> CallInfo {
         call_id: Some("one@example.org".to_owned()),
         related_call_id: Some("two@example.org".to_owned()),
         data: vec![CallDatum { name: "X-Customer".to_owned(), value: "4711".to_owned() }],
+        completion: Some(3),
+        user_data: Some(Box::new(opaque())),
     }
 }
 

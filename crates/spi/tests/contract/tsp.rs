@@ -67,6 +67,7 @@ fn about_lines() -> Vec<TspEvent> {
     let stable_id = "sip:alice@example.org".to_owned();
     let caps = Box::new(line_caps());
     let mut events = vec![
+        TspEvent::CompletionGone { line: LINE, id: 3 },
         TspEvent::Extension { call: None, line: None, data: opaque() },
         TspEvent::Extension { call: Some(CALL), line: Some(LINE), data: opaque() },
         TspEvent::Line { line: LINE, status: status() },
