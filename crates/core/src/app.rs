@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What applications ask of the server and what they are told.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use offhook_spi::{
-    Address, CallDatum, CallInfo, CallParams, CallState, Cause, Digit, DigitMode, Gather, GatherEnd,
-    GenerationEnd, LineCaps, LineStatus, MediaSet, Moment, OpSet, Opaque, Outcome, RecordingEnd,
-    SessionStatistics, StreamChange, StreamKey, StreamState, Terminal, TerminalControl, TerminalKey, Tone,
-    Treatment,
+    Address, AddressIndex, CallParams, ForwardRule, MediaSet, Opaque, Outcome, PhoneOp, PickupTarget,
+    SessionStatistics, TerminalKey,
 };
 
-use crate::id::{CallId, LineId};
+use crate::id::{CallId, LineId, PhoneId};
+
+mod call_ask;
+mod records;
+mod told;
+
+pub use call_ask::CallAsk;
+pub use records::{
+    AppRecord, ButtonState, CallRecord, HookState, LineRecord, PhoneRecord, PhoneState, Purpose, Tie,
+};
+pub use told::AppEvent;
 
 /// Who an application is.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -58,10 +64,20 @@ impl Interest {
 #[serde(tag = "ask", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ask {
+    /// Lists the applications; answered with [`Answer::Apps`].
+    Apps,
     /// Lists the lines; answered with [`Answer::Lines`].
     Lines,
     /// Lists the calls that the application has a handle on; answered with [`Answer::Calls`].
     Calls,
+    /// Lists the phones; answered with [`Answer::Phones`].
+    Phones,
+    /// Lists the calls that live on a line that is open for the application, and gives it a monitor's
+    /// handle on those that it has none on (`lineGetNewCalls`); answered with [`Answer::Calls`].
+    LineCalls {
+        /// Which line.
+        line: LineId,
+    },
     /// Begins to use a line; incoming calls may come from now on (`lineOpen`).
     OpenLine {
         /// Which.
@@ -85,6 +101,14 @@ pub enum Ask {
         #[serde(default)]
         params: Box<CallParams>,
     },
+    /// Asks for an operation on a line. The line need not be open: asking opens it to dial.
+    Line {
+        /// Which.
+        line: LineId,
+        /// What.
+        #[serde(flatten)]
+        op: LineAsk,
+    },
     /// Asks for an operation on a call; owners only.
     Call {
         /// Which.
@@ -106,6 +130,42 @@ pub enum Ask {
         #[serde(default)]
         keep: bool,
     },
+    /// Makes another application an owner of a call (`lineHandoff`); owners only, who stay owners.
+    HandOff {
+        /// Which.
+        call: CallId,
+        /// To whom.
+        #[serde(flatten)]
+        to: HandOff,
+    },
+    /// Changes the application's own privilege (`lineSetCallPrivilege`). A monitor becomes an owner if it
+    /// opened the line to own calls; the sole owner of a live call may not become a monitor.
+    SetPrivilege {
+        /// On which call.
+        call: CallId,
+        /// The new privilege.
+        privilege: Privilege,
+    },
+    /// Begins to use a phone (`phoneOpen`): one application owns it, any number watch it.
+    OpenPhone {
+        /// Which.
+        phone: PhoneId,
+        /// Whether to change it or to watch it.
+        privilege: Privilege,
+    },
+    /// Ends the use of a phone.
+    ClosePhone {
+        /// Which.
+        phone: PhoneId,
+    },
+    /// Asks for a change of a phone; its owner only.
+    Phone {
+        /// Which.
+        phone: PhoneId,
+        /// What.
+        #[serde(flatten)]
+        op: PhoneOp,
+    },
     /// Asks for the figures of a call's session; answered with [`Answer::Statistics`]. Monitors may.
     Statistics {
         /// Which.
@@ -113,163 +173,71 @@ pub enum Ask {
     },
 }
 
-/// An operation on a call, in the application's words: other calls are named by their ids.
+/// An operation on a line, in the application's words.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum CallAsk {
-    /// See [`CallOp::Accept`](offhook_spi::CallOp::Accept).
-    Accept,
-    /// See [`CallOp::AddToConference`](offhook_spi::CallOp::AddToConference).
-    AddToConference {
-        /// The call to add.
-        member: CallId,
-    },
-    /// See [`CallOp::Answer`](offhook_spi::CallOp::Answer).
-    Answer,
-    /// See [`CallOp::BlindTransfer`](offhook_spi::CallOp::BlindTransfer).
-    BlindTransfer {
-        /// The new party.
-        to: Address,
-    },
-    /// See [`CallOp::CompleteTransfer`](offhook_spi::CallOp::CompleteTransfer).
-    CompleteTransfer {
-        /// The consultation call.
-        consultation: CallId,
-        /// Keep all three together; answered with [`Answer::Call`], the conference.
-        #[serde(default)]
-        as_conference: bool,
-    },
-    /// See [`CallOp::Dial`](offhook_spi::CallOp::Dial).
-    Dial {
-        /// Dialable text.
-        digits: String,
-    },
-    /// See [`CallOp::Drop`](offhook_spi::CallOp::Drop).
-    Drop {
-        /// What to tell the far end.
-        #[serde(default)]
-        cause: Option<Cause>,
-    },
-    /// See [`CallOp::Extension`](offhook_spi::CallOp::Extension).
+pub enum LineAsk {
+    /// See [`LineOp::Extension`](offhook_spi::LineOp::Extension).
     Extension {
         /// What is asked.
         data: Opaque,
     },
-    /// See [`CallOp::GatherDigits`](offhook_spi::CallOp::GatherDigits); the core gathers itself where digits can be monitored.
-    GatherDigits {
-        /// What; `None` cancels.
-        gather: Option<Gather>,
-    },
-    /// See [`CallOp::GenerateDigits`](offhook_spi::CallOp::GenerateDigits).
-    GenerateDigits {
-        /// The digits.
-        digits: Vec<Digit>,
-        /// How they travel.
+    /// See [`LineOp::Forward`](offhook_spi::LineOp::Forward).
+    Forward {
+        /// The address whose calls are forwarded.
         #[serde(default)]
-        mode: Option<DigitMode>,
-        /// How long each sounds.
+        address: AddressIndex,
+        /// All the rules; none cancels.
+        rules: Vec<ForwardRule>,
+    },
+    /// See [`LineOp::Pickup`](offhook_spi::LineOp::Pickup); answered with [`Answer::Call`].
+    Pickup {
+        /// Which call.
+        what: PickupTarget,
+    },
+    /// See [`LineOp::SetStatus`](offhook_spi::LineOp::SetStatus).
+    SetStatus {
+        /// Whether messages wait.
         #[serde(default)]
-        duration: Option<Duration>,
-    },
-    /// See [`CallOp::GenerateTone`](offhook_spi::CallOp::GenerateTone).
-    GenerateTone {
-        /// The tone; `None` cancels.
-        tone: Option<Tone>,
-    },
-    /// See [`CallOp::Hold`](offhook_spi::CallOp::Hold).
-    Hold,
-    /// See [`CallOp::MonitorDigits`](offhook_spi::CallOp::MonitorDigits).
-    MonitorDigits {
-        /// Which ways of travelling to listen for; empty ends it.
-        modes: Vec<DigitMode>,
-    },
-    /// See [`CallOp::Park`](offhook_spi::CallOp::Park).
-    Park {
-        /// Where; `None` lets the switch choose.
+        message_waiting: Option<bool>,
+        /// Whether the line serves calls.
         #[serde(default)]
-        at: Option<Address>,
-    },
-    /// See [`CallOp::PrepareAddToConference`](offhook_spi::CallOp::PrepareAddToConference); answered with [`Answer::Call`].
-    PrepareAddToConference {
-        /// Whom to consult.
+        in_service: Option<bool>,
+        /// Whether the line is locked.
         #[serde(default)]
-        to: Option<Address>,
+        locked: Option<bool>,
     },
-    /// See [`CallOp::Redirect`](offhook_spi::CallOp::Redirect).
-    Redirect {
-        /// The new party.
-        to: Address,
-    },
-    /// See [`CallOp::RemoveFromConference`](offhook_spi::CallOp::RemoveFromConference).
-    RemoveFromConference,
-    /// See [`CallOp::Secure`](offhook_spi::CallOp::Secure).
-    Secure,
-    /// See [`CallOp::SendUserData`](offhook_spi::CallOp::SendUserData).
-    SendUserData {
-        /// What to send.
-        data: Opaque,
-    },
-    /// See [`CallOp::SetCallData`](offhook_spi::CallOp::SetCallData).
-    SetCallData {
-        /// The data.
-        data: Vec<CallDatum>,
-    },
-    /// See [`CallOp::SetCallParams`](offhook_spi::CallOp::SetCallParams).
-    SetCallParams {
-        /// The new parameters.
-        params: Box<CallParams>,
-    },
-    /// See [`CallOp::SetMediaMode`](offhook_spi::CallOp::SetMediaMode).
-    SetMediaMode {
-        /// The media.
-        media: MediaSet,
-    },
-    /// See [`CallOp::SetTreatment`](offhook_spi::CallOp::SetTreatment).
-    SetTreatment {
-        /// What the waiting party hears.
-        treatment: Treatment,
-    },
-    /// See [`CallOp::SetupConference`](offhook_spi::CallOp::SetupConference); answered with [`Answer::Conference`].
+    /// Starts a conference from nothing; see [`CallOp::SetupConference`](offhook_spi::CallOp::SetupConference).
+    /// Answered with [`Answer::Conference`].
     SetupConference,
-    /// See [`CallOp::SetupTransfer`](offhook_spi::CallOp::SetupTransfer); answered with [`Answer::Call`].
-    SetupTransfer {
-        /// Whom to consult; `None` waits for `Dial`.
-        #[serde(default)]
-        to: Option<Address>,
+    /// See [`LineOp::UncompleteCall`](offhook_spi::LineOp::UncompleteCall); only who asked for the completion may.
+    UncompleteCall {
+        /// The id that the completion was answered with.
+        id: u64,
     },
-    /// See [`CallOp::SwapHold`](offhook_spi::CallOp::SwapHold).
-    SwapHold {
-        /// The held call.
-        with: CallId,
+    /// See [`LineOp::Unpark`](offhook_spi::LineOp::Unpark); answered with [`Answer::Call`].
+    Unpark {
+        /// Where it was parked.
+        at: Address,
     },
-    /// See [`CallOp::Unhold`](offhook_spi::CallOp::Unhold).
-    Unhold,
-    /// Puts a terminal on a stream of the call's session; answered with [`Answer::Terminal`].
-    SelectTerminal {
-        /// Which stream.
-        stream: StreamKey,
-        /// What.
-        what: Terminal,
+}
+
+/// Who becomes an owner of a call by a hand-off.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "to", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HandOff {
+    /// An application by its name, whatever its media; it may be the one that asks.
+    App {
+        /// Its name.
+        name: String,
     },
-    /// Takes a terminal off.
-    UnselectTerminal {
-        /// Which.
-        terminal: TerminalKey,
-    },
-    /// Pauses, resumes, moves or stops a file terminal.
-    TerminalControl {
-        /// Which.
-        terminal: TerminalKey,
-        /// What to do.
-        control: TerminalControl,
-    },
-    /// Changes gain, mutes, pauses or starts a stream.
-    SetStream {
-        /// Which.
-        stream: StreamKey,
-        /// What.
-        change: StreamChange,
+    /// The application of the highest priority that owns calls of a medium; another than the one that
+    /// asks.
+    Media {
+        /// One medium.
+        media: MediaSet,
     },
 }
 
@@ -278,12 +246,17 @@ pub enum CallAsk {
 #[serde(tag = "answer", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Answer {
+    /// All applications.
+    Apps {
+        /// One record each.
+        apps: Vec<AppRecord>,
+    },
     /// A call came into being.
     Call {
         /// Its id; the application owns it.
         call: CallId,
     },
-    /// All calls that the application has a handle on.
+    /// Calls that the application has a handle on.
     Calls {
         /// One record each.
         calls: Vec<CallRecord>,
@@ -306,6 +279,11 @@ pub enum Answer {
         /// One record each.
         lines: Vec<LineRecord>,
     },
+    /// All phones.
+    Phones {
+        /// One record each.
+        phones: Vec<PhoneRecord>,
+    },
     /// All that is known about a call.
     Record {
         /// The record.
@@ -320,190 +298,5 @@ pub enum Answer {
     Terminal {
         /// Its key.
         terminal: TerminalKey,
-    },
-}
-
-/// What is known about a line.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct LineRecord {
-    /// Its id.
-    pub line: LineId,
-    /// Name of its provider.
-    pub provider: String,
-    /// The provider's lasting name for it.
-    pub stable_id: String,
-    /// Whether it is there now.
-    pub present: bool,
-    /// What it can do, with what its MSP adds.
-    pub caps: LineCaps,
-    /// What it is like.
-    pub status: LineStatus,
-    /// How many calls live on it.
-    pub calls: u32,
-}
-
-/// What is known about a call.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct CallRecord {
-    /// Its id.
-    pub call: CallId,
-    /// The line it is on.
-    pub line: LineId,
-    /// Its state.
-    #[serde(flatten)]
-    pub state: CallState,
-    /// When it entered the state.
-    pub since: Moment,
-    /// What the application may ask for now.
-    pub allowed: OpSet,
-    /// What the application may do at all.
-    pub privilege: Privilege,
-    /// Applications that own it, and that watch it.
-    pub owners: u32,
-    /// Applications that watch it.
-    pub monitors: u32,
-    /// What is known beside the state.
-    pub info: CallInfo,
-}
-
-/// Something an application is told.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum AppEvent {
-    /// More is known about a call.
-    CallInfo {
-        /// Which.
-        call: CallId,
-        /// All that is known now.
-        info: Box<CallInfo>,
-    },
-    /// A call is in a new state.
-    CallState {
-        /// Which.
-        call: CallId,
-        /// The state.
-        #[serde(flatten)]
-        state: CallState,
-        /// What an owner may ask for now.
-        allowed: OpSet,
-    },
-    /// A digit was heard.
-    Digit {
-        /// In which call.
-        call: CallId,
-        /// The digit.
-        digit: Digit,
-        /// How it travelled.
-        mode: DigitMode,
-    },
-    /// A file was played to the end.
-    EndOfFile {
-        /// In which call.
-        call: CallId,
-        /// The terminal.
-        terminal: TerminalKey,
-    },
-    /// A vendor's own event.
-    Extension {
-        /// The call it is about, if any.
-        #[serde(default)]
-        call: Option<CallId>,
-        /// The line it is about, if any.
-        #[serde(default)]
-        line: Option<LineId>,
-        /// The data.
-        data: Opaque,
-    },
-    /// A gathering of digits ended; only the application that asked is told.
-    Gathered {
-        /// In which call.
-        call: CallId,
-        /// What was gathered.
-        digits: Vec<Digit>,
-        /// Why it ended.
-        end: GatherEnd,
-    },
-    /// A generation of digits or tones ended; only the application that asked is told.
-    Generated {
-        /// In which call.
-        call: CallId,
-        /// How.
-        end: GenerationEnd,
-    },
-    /// A line appeared, came back, changed or went; the record says which.
-    Line {
-        /// What is known about it now.
-        record: Box<LineRecord>,
-    },
-    /// The application was given a call: its first event about it (`LINE_APPNEWCALL`).
-    NewCall {
-        /// What is known about it, with the application's privilege.
-        record: Box<CallRecord>,
-    },
-    /// The number of owners or monitors of a call changed by another application.
-    Owners {
-        /// Which call.
-        call: CallId,
-        /// Applications that own it now.
-        owners: u32,
-        /// Applications that watch it now.
-        monitors: u32,
-    },
-    /// A provider ended; its lines are gone.
-    ProviderGone {
-        /// Its name.
-        provider: String,
-        /// Why.
-        detail: String,
-    },
-    /// A recording was stored or failed.
-    Recorded {
-        /// In which call.
-        call: CallId,
-        /// The terminal.
-        terminal: TerminalKey,
-        /// The file.
-        path: String,
-        /// How it ended.
-        #[serde(flatten)]
-        end: RecordingEnd,
-    },
-    /// The network says where an outgoing call should go instead.
-    Redirected {
-        /// The call that was made.
-        call: CallId,
-        /// Where to, best first.
-        targets: Vec<Address>,
-    },
-    /// The session of a call is over; these are its last figures.
-    SessionEnded {
-        /// The call.
-        call: CallId,
-        /// What was measured.
-        #[serde(default)]
-        statistics: Option<Box<SessionStatistics>>,
-    },
-    /// Something changed on a stream.
-    Stream {
-        /// In which call.
-        call: CallId,
-        /// Which stream.
-        stream: StreamKey,
-        /// What it is like now.
-        #[serde(flatten)]
-        state: StreamState,
-    },
-    /// A tone began or ended.
-    ToneHeard {
-        /// In which call.
-        call: CallId,
-        /// The detector; `None` when the TSP monitors.
-        #[serde(default)]
-        terminal: Option<TerminalKey>,
-        /// Place of the tone in the list that was asked for.
-        tone: u16,
-        /// Whether it sounds now.
-        on: bool,
     },
 }

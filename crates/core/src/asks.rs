@@ -44,6 +44,18 @@ impl Switch {
                 let lines = self.lines.keys().filter_map(|id| self.line_record(id)).collect();
                 Ok(Handled::Now(Answer::Lines { lines }))
             }
+            Ask::Apps => Ok(Handled::Now(Answer::Apps { apps: self.app_records() })),
+            Ask::Phones => {
+                let phones = self.phones.keys().filter_map(|id| self.phone_record(id)).collect();
+                Ok(Handled::Now(Answer::Phones { phones }))
+            }
+            Ask::LineCalls { line } => self.line_calls(app, line),
+            Ask::Line { line, op } => self.operate_line(asker, line, op),
+            Ask::HandOff { call, to } => self.hand_off(app, call, &to),
+            Ask::SetPrivilege { call, privilege } => self.set_privilege(app, call, privilege),
+            Ask::OpenPhone { phone, privilege } => self.open_phone(app, phone, privilege),
+            Ask::ClosePhone { phone } => self.close_phone(app, phone),
+            Ask::Phone { phone, op } => self.set_phone(asker, phone, op),
             Ask::Calls => Ok(Handled::Now(Answer::Calls { calls: self.calls_of(app) })),
             Ask::OpenLine { line, interest } => self.open_line(asker, line, interest),
             Ask::CloseLine { line } => self.close_line(app, line),
@@ -141,6 +153,8 @@ impl Switch {
             privilege,
             owners: call.holders.count(Privilege::Owner),
             monitors: call.holders.count(Privilege::Monitor),
+            hub: call.hub,
+            ties: self.ties_of(id),
             info: (*call.info).clone(),
         })
     }
@@ -196,13 +210,14 @@ impl Switch {
             return;
         }
         self.forget_digits(id, app);
-        self.tell_owners(id, app);
+        self.forget_sounds(id, app);
+        self.tell_owners(id, &[app]);
         self.remove_if_over(id);
         self.drop_if_unwanted(id);
     }
 
-    /// Tells all but one application how many own and watch a call.
-    pub(crate) fn tell_owners(&mut self, id: CallId, except: AppId) {
+    /// Tells all but these applications how many own and watch a call.
+    pub(crate) fn tell_owners(&mut self, id: CallId, except: &[AppId]) {
         let Some(call) = self.calls.get(id) else { return };
         if !call.life.is_over() {
             let owners = call.holders.count(Privilege::Owner);

@@ -4,7 +4,7 @@
 use offhook_spi::{Address, CallInfo, Opaque, Party};
 
 /// Bytes of any text that a provider sends along with a call.
-const TEXT: usize = 2048;
+pub(crate) const TEXT: usize = 2048;
 /// Entries of any list that a provider sends along with a call.
 const ENTRIES: usize = 32;
 /// Bytes of the lasting name of a line.
@@ -31,6 +31,7 @@ pub(crate) fn clip_info(info: &mut CallInfo) {
     info.redirecting.iter_mut().for_each(clip_party);
     info.call_id.iter_mut().for_each(clip);
     info.related_call_id.iter_mut().for_each(clip);
+    info.user_data.take_if(|data| !fits(data));
     clip_list(&mut info.data);
     for datum in &mut info.data {
         clip(&mut datum.name);
@@ -59,7 +60,7 @@ fn clip_party(party: &mut Party) {
     party.name.iter_mut().for_each(clip);
 }
 
-fn clip_list<T>(list: &mut Vec<T>) {
+pub(crate) fn clip_list<T>(list: &mut Vec<T>) {
     if list.len() > ENTRIES {
         list.truncate(ENTRIES);
         list.shrink_to_fit();

@@ -6,10 +6,13 @@ use std::fmt;
 
 use offhook_spi::{CallInfo, CallKey, CallState, LineKey, Moment, OpSet, RequestId, SessionKey, StateKind};
 
+use crate::conference::Seat;
+use crate::consultation::Bond;
 use crate::deadline::Timer;
 use crate::gather::DigitWatch;
-use crate::id::{AppId, LineId, ProviderId};
+use crate::id::{AppId, HubId, LineId, ProviderId};
 use crate::rights::Holders;
+use crate::sounds::SoundWatch;
 use crate::table;
 
 /// A call as the core knows it.
@@ -34,6 +37,12 @@ pub(crate) struct Call {
     /// Whether the deadline is for the next drop.
     pub(crate) is_drop_due: bool,
     pub(crate) digits: Option<Box<DigitWatch>>,
+    pub(crate) sounds: Option<Box<SoundWatch>>,
+    /// The consultation that it is part of.
+    pub(crate) bond: Option<Bond>,
+    pub(crate) seat: Seat,
+    /// The conversation that it belongs to.
+    pub(crate) hub: HubId,
     /// Who asked for generations of digits or tones that have not ended, oldest first.
     pub(crate) generations: VecDeque<AppId>,
 }
@@ -181,6 +190,11 @@ impl Call {
 
     pub(crate) const fn kind(&self) -> StateKind {
         self.life.kind()
+    }
+
+    /// Whether nobody waits for it, so that it ends before anybody hears of it.
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.fate == Fate::Doomed
     }
 
     /// Who may hear of the call: everybody with a handle, nobody before its birth.

@@ -2,16 +2,17 @@
 //! How calls come into being: made by an application, spun off by an operation, or offered by a line.
 
 use offhook_spi::{
-    Address, CallDirection, CallInfo, CallKey, CallOp, CallParams, CallState, LineKey, Op, Party, Refusal,
-    RefusalKind, RequestId, SessionKey, StateKind, TspCommand,
+    Address, CallDirection, CallInfo, CallKey, CallOp, CallParams, CallState, LineKey, MediaSet, Op, Party,
+    Refusal, RefusalKind, RequestId, SessionKey, StateKind, TspCommand,
 };
 
-use crate::app::{AppEvent, Interest, Privilege};
+use crate::app::{AppEvent, Privilege};
 use crate::asks::Handled;
 use crate::bounds;
 use crate::call::{Call, Fate, Life, Report, Step};
 use crate::id::{AppId, CallId, LineId, ProviderId};
 use crate::line::{Gate, LineLink, Waiting};
+use crate::line_ops::has_address;
 use crate::policy::Incoming;
 use crate::request::{Asker, Creation, What};
 use crate::switch::Switch;
@@ -30,7 +31,7 @@ impl Switch {
         if !line.caps.ops.contains(op) {
             return Err(Refusal::unsupported(format_args!("{id} ({})", line.name), op));
         }
-        if usize::from(params.address.0) >= line.caps.addresses.len().max(1) {
+        if !has_address(line, params.address) {
             let expected = line.caps.addresses.len();
             let detail = format!("{id} has {expected} addresses, there is no number {}", params.address.0);
             return Err(Refusal::new(RefusalKind::InvalidParameter, detail));
@@ -63,7 +64,7 @@ impl Switch {
         let op = CallOp::MakeCall { to, params };
         let command = TspCommand::Call { request, line: link.key, call: key, session, op };
         self.tsp(link.provider, command);
-        let creation = Creation { parent: None, first: id, second: None };
+        let creation = Creation::of(id);
         self.expect_reply(link.provider, request, Some(asker), What::Create(creation));
     }
 
@@ -98,7 +99,9 @@ impl Switch {
         let Some(line) = self.acceptable(provider, line_key, key, &state) else { return };
         bounds::clip_info(&mut info);
         let life = Life::new(self.now, state);
+        self.completion_fulfilled(line, info.completion);
         let id = self.insert_call(line, provider, line_key, key, life, *info);
+        self.take_seat(id);
         let (is_open, rejects) = match self.lines.get(line) {
             Some(line) => (line.gate == Gate::Open, line.policy.incoming == Incoming::Reject),
             None => return,
@@ -168,17 +171,11 @@ impl Switch {
     /// registered first among equals.
     pub(crate) fn heir(&self, id: CallId, except: Option<AppId>) -> Option<AppId> {
         let call = self.calls.get(id)?;
+        let except = except.and_then(|app| self.apps.get(&app)).map(|known| known.registered);
         let line = self.lines.get(call.line)?;
         let media = if call.info.media.is_empty() { line.caps.media } else { call.info.media };
-        let wants = |interest: &Interest| {
-            !interest.own.is_empty() && (media.is_empty() || interest.own.intersects(media))
-        };
-        line.openers
-            .iter()
-            .filter(|(app, interest)| Some(**app) != except && wants(interest))
-            .filter_map(|(app, _)| self.apps.get(app).map(|known| (*app, known)))
-            .max_by_key(|(_, known)| (known.profile.priority, std::cmp::Reverse(known.registered)))
-            .map(|(app, _)| app)
+        let wants = |own: MediaSet| media.is_empty() || own.intersects(media);
+        self.best_owner(call.line, |known, own| Some(known.registered) != except && wants(own))
     }
 
     /// Tells the monitors of the line about a call that an application made (inventory rule 44).
@@ -206,7 +203,9 @@ impl Switch {
 
     /// A call that was never born ceases to be; nobody has seen it.
     pub(crate) fn discard(&mut self, id: CallId) {
+        self.break_up(id);
         let Some(call) = self.calls.remove(id) else { return };
+        self.hubs.leave(call.hub, id);
         for app in call.holders.all() {
             if let Some(app) = self.apps.get_mut(&app) {
                 app.calls.remove(&id);
@@ -268,7 +267,8 @@ impl Switch {
         life: Life,
         info: CallInfo,
     ) -> CallId {
-        let id = self.calls.insert(Call {
+        let hubs = &mut self.hubs;
+        let id = self.calls.insert_with_key(|id| Call {
             line,
             provider,
             line_key,
@@ -283,8 +283,15 @@ impl Switch {
             refused_drops: 0,
             is_drop_due: false,
             digits: None,
+            sounds: None,
+            bond: None,
+            seat: crate::conference::Seat::Outside,
+            hub: hubs.enter(id),
             generations: std::collections::VecDeque::new(),
         });
+        if let Some(info) = self.calls.get(id).map(|call| call.info.clone()) {
+            self.place_in_hub(id, &info);
+        }
         if let Some(tsp) = self.tsps.get_mut(&provider) {
             tsp.keys.insert(key, id);
         }

@@ -6,12 +6,17 @@ use std::fmt;
 
 use offhook_spi::{Moment, RequestId, SessionKey};
 
-use crate::id::{CallId, ProviderId};
+use crate::id::{AppId, CallId, ProviderId};
 
 /// Why the switch wants to be woken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
+    /// An application that lost its connection should be back by then.
+    Absence {
+        /// Which.
+        app: AppId,
+    },
     /// A dropped call should have become idle by then.
     Ending {
         /// Which call.
@@ -39,6 +44,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Absence { app } => write!(f, "{app} lost its connection and should be back"),
             Self::Ending { call } => write!(f, "{call} was dropped and should be idle"),
             Self::Gathering { call } => write!(f, "the next digit of the gathering in {call} is due"),
             Self::Reply { provider, request } => write!(f, "the reply of {provider} to {request} is due"),

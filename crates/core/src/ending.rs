@@ -7,9 +7,10 @@ use offhook_spi::{
     CallKey, CallOp, CallState, Cause, Op, Outcome, Refusal, RefusalKind, SessionKey, StateKind, TspCommand,
 };
 
-use crate::app::{AppEvent, Privilege};
+use crate::app::AppEvent;
 use crate::asks::Handled;
 use crate::call::{Fate, Report, Step};
+use crate::consultation::Event;
 use crate::deadline::Reason;
 use crate::id::{AppId, CallId, LineId, ProviderId};
 use crate::policy::Unowned;
@@ -36,10 +37,13 @@ impl Switch {
         }
         if !kind.is_live() {
             self.stop_digits(id);
+            self.stop_sounds(id);
+            self.consult_step(id, None, Event::OneIsOver);
         }
         if kind == StateKind::Idle {
             self.stop_generations(id);
         }
+        self.take_seat(id);
         self.tell_state(id, &before, narrowed);
         match kind {
             StateKind::Idle => self.bury(id),
@@ -82,8 +86,10 @@ impl Switch {
     }
 
     pub(crate) fn remove_if_over(&mut self, id: CallId) {
-        if self.calls.get(id).is_some_and(|call| call.life.is_over() && call.holders.is_empty()) {
-            self.calls.remove(id);
+        if self.calls.get(id).is_some_and(|call| call.life.is_over() && call.holders.is_empty())
+            && let Some(call) = self.calls.remove(id)
+        {
+            self.hubs.leave(call.hub, id);
         }
     }
 
@@ -121,9 +127,15 @@ impl Switch {
     fn send_drop(&mut self, asker: Option<Asker>, id: CallId, cause: Option<Cause>) {
         let at = self.now + self.config.ending_timeout;
         let Some(call) = self.calls.get_mut(id) else { return };
-        if call.life.is_over() || call.life.is_pending() || call.ending.is_some() {
+        let is_under_way = call.ending.is_some() && call.fate >= Fate::Dropped;
+        if call.life.is_over() || call.life.is_pending() || is_under_way {
             return;
         }
+        // It was expected to end by itself; a drop is quicker.
+        if let Some(timer) = call.ending.take() {
+            self.deadlines.disarm(timer);
+        }
+        call.is_drop_due = false;
         call.ending = Some(self.deadlines.arm(at, Reason::Ending { call: id }));
         call.fate = call.fate.max(Fate::Dropped);
         self.call_op(asker, id, None, What::Drop(id), CallOp::Drop { cause });
@@ -239,10 +251,12 @@ impl Switch {
     /// An application is gone.
     pub(crate) fn app_down(&mut self, app: AppId) {
         let Some(known) = self.apps.get(&app) else { return };
-        let lines = known.lines.clone();
+        let (lines, phones) = (known.lines.clone(), known.phones.clone());
         let calls = known.calls.clone();
         calls.into_iter().for_each(|call| self.leave_call(app, call));
         lines.into_iter().for_each(|line| self.leave_line(app, line));
+        phones.into_iter().for_each(|phone| self.leave_phone(app, phone));
+        self.app_back(app);
         self.apps.remove(&app);
     }
 
@@ -257,18 +271,11 @@ impl Switch {
             let heir = if unowned == Unowned::HandOff { self.heir(id, Some(app)) } else { None };
             match (unowned, heir) {
                 (Unowned::Keep, _) => {}
-                (Unowned::HandOff, Some(heir)) => self.hand_over(id, heir),
+                (Unowned::HandOff, Some(heir)) => self.hand_over(id, heir, Some(app)),
                 (Unowned::Drop | Unowned::HandOff, _) => self.drop_call(id, None),
             }
         }
         self.take_handle(id, app);
-    }
-
-    /// Another application becomes an owner; it is told with its privilege even if it had a handle
-    /// (inventory rule 48).
-    fn hand_over(&mut self, id: CallId, heir: AppId) {
-        self.give_handle(id, heir, Privilege::Owner);
-        self.tell_new_call(id, vec![heir], Privilege::Owner);
     }
 
     /// A TSP is gone: all its requests are refused, its calls end, its lines are absent.
@@ -283,6 +290,7 @@ impl Switch {
         for line in tsp.lines.into_values() {
             self.lose_line(line, &refusal);
         }
+        tsp.phones.into_values().for_each(|phone| self.lose_phone(phone));
     }
 
     /// An MSP is gone: its sessions are over, their calls go on.

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 
 use offhook_spi::{
     CallKey, CallState, LineCaps, LineKey, LineStatus, Machine, Manifest, MediaSet, Moment, MspCaps,
-    MspCommand, MspEvent, Op, OpSet, RequestId, SchemaId, SessionKey, SessionWish, TerminalClass, TspCommand,
-    TspEvent, VersionRange,
+    MspCommand, MspEvent, Op, OpSet, PhoneCaps, PhoneKey, RequestId, SchemaId, SessionKey, SessionWish,
+    TerminalClass, TspCommand, TspEvent, VersionRange,
 };
 
 use self::choices::Bytes;
 use crate::app::{Answer, AppEvent, AppProfile, Ask, Interest};
-use crate::id::{AppId, AskId, CallId, LineId, ProviderId};
+use crate::id::{AppId, AskId, CallId, LineId, PhoneId, ProviderId};
 use crate::io::{Input, Output};
 use crate::policy::Config;
 use crate::record::Entry;
@@ -73,6 +73,7 @@ pub fn frames(data: &[u8]) {
 
 const BOTH: Interest = Interest { monitor: true, own: MediaSet::AUDIO };
 const LINE: LineKey = LineKey(1);
+const PHONE: PhoneKey = PhoneKey(1);
 
 /// A switch, those around it, and the watchers.
 struct Story {
@@ -131,6 +132,7 @@ impl Story {
         let provider = self.tsp;
         self.happen(Input::TspUp { provider, manifest: manifest("tsp") });
         self.happen(Input::Tsp { provider, event: line_up() });
+        self.happen(Input::Tsp { provider, event: phone_up() });
     }
 
     fn msp_up(&mut self) {
@@ -146,6 +148,10 @@ impl Story {
 
     fn line(&self) -> LineId {
         self.switch.lines.keys().next().unwrap_or_default()
+    }
+
+    fn phone(&self) -> PhoneId {
+        self.switch.phones.keys().next().unwrap_or_default()
     }
 
     fn next_ask(&mut self) -> AskId {
@@ -195,6 +201,13 @@ impl Story {
                         self.birth(*app, *conference);
                         self.birth(*app, *consultation);
                     }
+                    Ok(Answer::Calls { calls }) => {
+                        for record in calls {
+                            self.ids.push(record.call);
+                            let over = record.state == CallState::Idle;
+                            self.born.entry((*app, record.call)).or_insert(over);
+                        }
+                    }
                     Ok(Answer::Done { .. }) => {
                         if let Some(Some(call)) = asked {
                             self.born.remove(&(*app, call));
@@ -238,6 +251,8 @@ impl Story {
             | AppEvent::Digit { call, .. }
             | AppEvent::Gathered { call, .. }
             | AppEvent::Generated { call, .. }
+            | AppEvent::Hub { call, .. }
+            | AppEvent::MediaHeard { call, .. }
             | AppEvent::Owners { call, .. }
             | AppEvent::Redirected { call, .. } => {
                 assert_eq!(self.born.get(&(app, *call)), Some(&false), "{app} hears {event:?}");
@@ -259,7 +274,9 @@ impl Story {
                 self.open.push((provider, *request));
                 self.keys.push(*call);
             }
-            TspCommand::Open { request, .. } => self.open.push((provider, *request)),
+            TspCommand::Line { request, .. }
+            | TspCommand::Open { request, .. }
+            | TspCommand::Phone { request, .. } => self.open.push((provider, *request)),
             _ => {}
         }
     }
@@ -300,6 +317,10 @@ impl Story {
             self.happen(Input::AppDown { app: AppId(app) });
         }
         assert!(self.switch.is_empty(), "left over: {:?}", self.switch.counts());
+        assert!(self.switch.phones.values().all(|phone| phone.users().is_empty() && phone.asked.is_empty()));
+        assert!(
+            self.switch.lines.values().all(|line| line.completions.is_empty() && line.openers.is_empty())
+        );
     }
 }
 
@@ -328,6 +349,13 @@ fn line_up() -> TspEvent {
     };
     let (stable_id, status) = ("line".to_owned(), LineStatus::default());
     TspEvent::LineUp { line: LINE, stable_id, caps: Box::new(caps), status }
+}
+
+/// A phone with a little of everything.
+fn phone_up() -> TspEvent {
+    let hooks = vec![offhook_spi::HookSwitch::Handset];
+    let caps = PhoneCaps { hooks, display: (1, 20), buttons: 2, ring_modes: 1 };
+    TspEvent::PhoneUp { phone: PHONE, stable_id: "phone".to_owned(), caps }
 }
 
 #[cfg(test)]

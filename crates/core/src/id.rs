@@ -10,6 +10,8 @@ use slotmap::{Key, KeyData};
 slotmap::new_key_type! {
     /// Names a call. Prints as `call:17.3`: slot and generation.
     pub struct CallId;
+    /// Names a phone. It stays the same when a phone of the same stable id comes back.
+    pub struct PhoneId;
     /// Names a line. It stays the same when a line of the same stable id comes back.
     pub struct LineId;
 }
@@ -63,6 +65,19 @@ macro_rules! words {
 
 words!(CallId, "call");
 words!(LineId, "line");
+words!(PhoneId, "phone");
+
+/// Names a conversation (call hub): all calls that came out of one another, were joined, or carry the
+/// same network's id, on whatever lines.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct HubId(pub u64);
+
+impl fmt::Display for HubId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hub:{}", self.0)
+    }
+}
 
 /// Names an application; the runtime counts them.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]

@@ -25,6 +25,18 @@ pub enum Input {
         /// Which.
         app: AppId,
     },
+    /// An application has lost its connection: all that it has is kept for a while
+    /// ([`Config::grace`](crate::Config::grace)), in which it may come back.
+    AppLost {
+        /// Which.
+        app: AppId,
+    },
+    /// An application that had lost its connection is back; see
+    /// [`Switch::knows_app`](crate::Switch::knows_app) for whether it is in time.
+    AppBack {
+        /// Which.
+        app: AppId,
+    },
     /// An application asks.
     Ask {
         /// Who asks.

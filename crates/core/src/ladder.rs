@@ -134,7 +134,19 @@ pub fn draw(arrows: &[Arrow]) -> String {
 
 fn ask_label(ask: &Ask) -> Option<String> {
     Some(match ask {
-        Ask::Lines | Ask::Calls | Ask::CallRecord { .. } | Ask::Statistics { .. } => return None,
+        Ask::Apps
+        | Ask::Lines
+        | Ask::Calls
+        | Ask::CallRecord { .. }
+        | Ask::LineCalls { .. }
+        | Ask::Phones
+        | Ask::Statistics { .. } => return None,
+        Ask::Line { op, .. } => word(&format!("{op:?}")),
+        Ask::HandOff { .. } => "hand off".to_owned(),
+        Ask::SetPrivilege { .. } => "set privilege".to_owned(),
+        Ask::OpenPhone { .. } => "open phone".to_owned(),
+        Ask::ClosePhone { .. } => "close phone".to_owned(),
+        Ask::Phone { op, .. } => format!("phone: {}", word(&format!("{op:?}"))),
         Ask::OpenLine { .. } => "open line".to_owned(),
         Ask::CloseLine { .. } => "close line".to_owned(),
         Ask::MakeCall { .. } => "make call".to_owned(),
@@ -149,9 +161,12 @@ fn answer_label(answer: &Answer) -> Option<String> {
         Answer::Conference { conference, .. } => conference.to_string(),
         Answer::Done { .. } => "done".to_owned(),
         Answer::Terminal { terminal } => terminal.to_string(),
-        Answer::Calls { .. } | Answer::Lines { .. } | Answer::Record { .. } | Answer::Statistics { .. } => {
-            return None;
-        }
+        Answer::Apps { .. }
+        | Answer::Calls { .. }
+        | Answer::Lines { .. }
+        | Answer::Phones { .. }
+        | Answer::Record { .. }
+        | Answer::Statistics { .. } => return None,
     })
 }
 
@@ -160,7 +175,13 @@ fn app_event_label(event: &AppEvent) -> Option<String> {
         AppEvent::CallState { state, .. } => state.to_string(),
         AppEvent::NewCall { record } => format!("new {}: {}", record.call, record.state),
         AppEvent::Digit { digit, .. } => format!("digit {digit}"),
-        AppEvent::CallInfo { .. } | AppEvent::Line { .. } | AppEvent::Owners { .. } => return None,
+        AppEvent::CallInfo { .. }
+        | AppEvent::Hub { .. }
+        | AppEvent::Line { .. }
+        | AppEvent::Owners { .. }
+        | AppEvent::Phone { .. }
+        | AppEvent::PhoneOwners { .. } => return None,
+        AppEvent::PhoneChange { change, .. } => format!("phone: {}", word(&format!("{change:?}"))),
         other => word(&format!("{other:?}")),
     })
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use offhook_spi::{Address, CallParams, LineCaps, LineKey, LineStatus, Op, OpSet};
 
-use crate::app::Interest;
+use crate::app::{Interest, LineAsk};
 use crate::id::{AppId, ProviderId};
 use crate::policy::LinePolicy;
 use crate::request::Asker;
@@ -32,6 +32,8 @@ pub(crate) struct Line {
     pub(crate) gate: Gate,
     /// What waits for the gate to open, in order.
     pub(crate) waiting: Vec<Waiting>,
+    /// Call completions that it owes, and to whom.
+    pub(crate) completions: BTreeMap<u64, AppId>,
     /// Calls on it that are not idle.
     pub(crate) calls: u32,
     /// Whether it was ever open on this link: calls may still come that began before it was closed.
@@ -58,6 +60,7 @@ pub(crate) enum Gate {
 #[derive(Debug)]
 pub(crate) enum Waiting {
     Open(Asker),
+    Line { asker: Asker, ask: Box<LineAsk> },
     MakeCall { asker: Asker, to: Address, params: Box<CallParams> },
 }
 
@@ -76,6 +79,7 @@ impl Line {
             openers: BTreeMap::new(),
             gate: Gate::Closed,
             waiting: Vec::new(),
+            completions: BTreeMap::new(),
             calls: 0,
             was_open: false,
         }
@@ -95,7 +99,7 @@ impl Line {
 impl Waiting {
     pub(crate) const fn asker(&self) -> Asker {
         match self {
-            Self::MakeCall { asker, .. } | Self::Open(asker) => *asker,
+            Self::Line { asker, .. } | Self::MakeCall { asker, .. } | Self::Open(asker) => *asker,
         }
     }
 }

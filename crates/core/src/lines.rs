@@ -100,6 +100,7 @@ impl Switch {
         for waiting in std::mem::take(&mut line.waiting) {
             self.answer(waiting.asker(), Err(refusal.clone()));
         }
+        self.lose_completions(id);
     }
 
     /// The capabilities of a line changed.
@@ -144,7 +145,7 @@ impl Switch {
         Refusal::new(RefusalKind::Gone, format!("{id} ({name}) went away")).with_retry(Retry::Later)
     }
 
-    fn unknown_line(&mut self, provider: ProviderId, key: LineKey) {
+    pub(crate) fn unknown_line(&mut self, provider: ProviderId, key: LineKey) {
         self.violation(provider, None, format!("expected the key of a line that is up, received {key}"));
     }
 }
@@ -230,6 +231,11 @@ impl Switch {
     fn resume(&mut self, id: LineId, waiting: Waiting) {
         match waiting {
             Waiting::Open(asker) => self.answer(asker, Ok(Answer::Done { outcome: Outcome::Done })),
+            Waiting::Line { asker, ask } => {
+                if let Err(refusal) = self.operate_line(asker, id, *ask) {
+                    self.answer(asker, Err(refusal));
+                }
+            }
             Waiting::MakeCall { asker, to, params } => {
                 if let Err(refusal) = self.make_call(asker, id, to, params) {
                     self.answer(asker, Err(refusal));
@@ -287,6 +293,7 @@ impl Switch {
         if let Some(line) = self.lines.get_mut(id) {
             line.openers.remove(&app);
         }
+        self.forget_completions(app, id);
     }
 
     /// Closes a line on its provider once nobody uses it and no call lives on it.

@@ -3,13 +3,14 @@
 //! and goes to the provider in the provider's words.
 
 use offhook_spi::{
-    Address, CallDirection, CallInfo, CallKey, CallOp, CallParams, Completion, Op, Opaque, Party, Refusal,
-    RefusalKind,
+    Address, CallDirection, CallInfo, CallKey, CallOp, CallParams, Completion, CompletionMode, MediaSet, Op,
+    Opaque, Outcome, Party, Refusal, RefusalKind,
 };
 
-use crate::app::CallAsk;
+use crate::app::{AppEvent, CallAsk};
 use crate::asks::{Handled, stale};
 use crate::bounds;
+use crate::consultation::Event;
 use crate::id::{AppId, CallId};
 use crate::line::LineLink;
 use crate::request::{Asker, Creation, What};
@@ -29,6 +30,15 @@ impl Switch {
             }
             A::GenerateTone { tone } => self.generate_tone(asker, id, tone),
             A::MonitorDigits { modes } => self.monitor_digits(asker, id, &modes),
+            A::CompleteCall { mode } => self.complete_call(asker, id, mode),
+            A::MonitorMedia { media } => {
+                self.may(id, Op::MonitorMedia)?;
+                self.monitor_media(asker, id, media)
+            }
+            A::MonitorTones { tones } => {
+                self.may(id, Op::MonitorTones)?;
+                self.monitor_tones(asker, id, tones)
+            }
             A::SelectTerminal { stream, what } => self.select_terminal(asker, id, stream, what),
             A::UnselectTerminal { terminal } => self.unselect_terminal(asker, id, terminal),
             A::TerminalControl { terminal, control } => self.control_terminal(asker, id, terminal, control),
@@ -43,46 +53,114 @@ impl Switch {
             let detail = format!("{} is not known here", name_of(&ask));
             return Err(Refusal::new(RefusalKind::Unsupported, detail));
         };
-        self.must_be_offered(id, op)?;
-        self.must_be_legal(id, op)?;
-        self.must_not_be_narrowed(id, op)?;
+        self.may(id, op)?;
+        self.must_be_free(id, op)?;
         use CallAsk as A;
         let ask = match ask {
             A::Drop { cause } => return Ok(self.ask_drop(asker, id, cause)),
             A::SetupTransfer { to } => {
                 let params = Box::<CallParams>::default();
-                return self.consult(asker, id, op, to.clone(), |key| CallOp::SetupTransfer {
+                return self.consult(asker, id, (op, None), to.clone(), |key| CallOp::SetupTransfer {
                     consultation: key,
                     to,
                     params,
                 });
             }
             A::PrepareAddToConference { to } => {
-                return self.consult(asker, id, op, to.clone(), |key| CallOp::PrepareAddToConference {
-                    consultation: key,
-                    to,
+                self.must_be_conference(id, op)?;
+                return self.consult(asker, id, (op, None), to.clone(), |key| {
+                    CallOp::PrepareAddToConference { consultation: key, to }
                 });
             }
             A::SetupConference => return self.setup_conference(asker, id, op),
-            A::CompleteTransfer { consultation, as_conference } => {
-                let consultation = self.partner(asker.app, id, consultation, op)?;
+            A::CompleteTransfer { consultation: other, as_conference } => {
+                let consultation = self.partner(asker.app, id, other, op)?;
                 if as_conference {
-                    return self.consult(asker, id, op, None, |conference| CallOp::CompleteTransfer {
+                    let command = |conference| CallOp::CompleteTransfer {
                         consultation,
                         completion: Completion::Conference { conference },
-                    });
+                    };
+                    return self.consult(asker, id, (op, Some(other)), None, command);
                 }
-                CallOp::CompleteTransfer { consultation, completion: Completion::Transfer }
+                let ask = CallOp::CompleteTransfer { consultation, completion: Completion::Transfer };
+                return Ok(self.join(asker, id, other, op, ask));
             }
-            A::AddToConference { member } => {
-                CallOp::AddToConference { member: self.partner(asker.app, id, member, op)? }
+            A::AddToConference { member: other } => {
+                self.must_be_conference(id, op)?;
+                self.must_be_outside(other, op)?;
+                let member = self.partner(asker.app, id, other, op)?;
+                return Ok(self.join(asker, id, other, op, CallOp::AddToConference { member }));
             }
             A::SwapHold { with } => CallOp::SwapHold { with: self.partner(asker.app, id, with, op)? },
+            A::SetMediaMode { media } => {
+                self.spend(id, op);
+                let what = What::Media { call: id, media };
+                self.call_op(Some(asker), id, None, what, CallOp::SetMediaMode { media });
+                return Ok(Handled::Later);
+            }
             ask => self.plain(id, ask)?,
         };
         self.spend(id, op);
+        if op == Op::Unhold {
+            self.consult_step(id, None, Event::UnholdAsked);
+        }
         self.call_op(Some(asker), id, None, What::Op { call: id, op }, ask);
         Ok(Handled::Later)
+    }
+
+    /// Joins two calls that are there.
+    fn join(&mut self, asker: Asker, id: CallId, other: CallId, op: Op, ask: CallOp) -> Handled {
+        self.spend(id, op);
+        self.consult_step(id, Some(other), Event::JoinAsked(op));
+        self.call_op(Some(asker), id, None, What::Join { call: id, other, op }, ask);
+        Handled::Later
+    }
+
+    /// Asks for a call completion; its id belongs to the application that asked.
+    fn complete_call(&mut self, asker: Asker, id: CallId, mode: CompletionMode) -> Result<Handled, Refusal> {
+        self.may(id, Op::CompleteCall)?;
+        self.spend(id, Op::CompleteCall);
+        let what = What::Complete { call: id, app: asker.app };
+        self.call_op(Some(asker), id, None, what, CallOp::CompleteCall { mode });
+        Ok(Handled::Later)
+    }
+
+    /// The media of a call were recorded, or not; everybody else is told (inventory rule 63: only owners
+    /// change them).
+    pub(crate) fn media_set(
+        &mut self,
+        asker: Option<Asker>,
+        id: CallId,
+        media: MediaSet,
+        result: Result<Outcome, Refusal>,
+    ) {
+        let is_done = result.is_ok();
+        self.unspend(id, Op::SetMediaMode, is_done);
+        self.pass_on(asker, result);
+        if is_done {
+            self.change_info(id, |info| std::mem::replace(&mut info.media, media) != media);
+        }
+    }
+
+    /// Received user data was released: the next may come in.
+    pub(crate) fn release_user_data(&mut self, id: CallId) {
+        self.change_info(id, |info| info.user_data.take().is_some());
+    }
+
+    fn change_info(&mut self, id: CallId, change: impl FnOnce(&mut CallInfo) -> bool) {
+        let Some(call) = self.calls.get_mut(id).filter(|call| !call.life.is_over()) else { return };
+        if change(&mut call.info) {
+            let info = call.info.clone();
+            self.tell_holders(id, AppEvent::CallInfo { call: id, info });
+        }
+    }
+
+    /// Checks that the line of a call declares an operation, its state allows it, and its provider has not
+    /// ruled it out.
+    fn may(&self, id: CallId, op: Op) -> Result<(), Refusal> {
+        self.must_be_offered(id, op)?;
+        self.must_be_legal(id, op)?;
+        self.must_not_be_narrowed(id, op)
     }
 
     /// Translates an operation that names no other call.
@@ -97,12 +175,15 @@ impl Switch {
             A::Hold => CallOp::Hold,
             A::Park { at } => CallOp::Park { at },
             A::Redirect { to } => CallOp::Redirect { to },
+            A::ReleaseUserData => CallOp::ReleaseUserData,
             A::RemoveFromConference => CallOp::RemoveFromConference,
             A::Secure => CallOp::Secure,
             A::SendUserData { data } => CallOp::SendUserData { data: small(data)? },
-            A::SetCallData { data } => CallOp::SetCallData { data },
+            A::SetCallData { data } => CallOp::SetCallData { data: few(id, data)? },
             A::SetCallParams { params } => CallOp::SetCallParams { params },
-            A::SetMediaMode { media } => CallOp::SetMediaMode { media },
+            A::SetMediaControl { rules } => CallOp::SetMediaControl { rules: few(id, rules)? },
+            A::SetQuality { bits_per_second } => CallOp::SetQuality { bits_per_second },
+            A::SetTerminal { terminal, enabled } => CallOp::SetTerminal { terminal, enabled },
             A::SetTreatment { treatment } => CallOp::SetTreatment { treatment },
             A::Unhold => CallOp::Unhold,
             other => {
@@ -117,14 +198,17 @@ impl Switch {
         &mut self,
         asker: Asker,
         id: CallId,
-        op: Op,
+        (op, partner): (Op, Option<CallId>),
         to: Option<Address>,
         command: impl FnOnce(CallKey) -> CallOp,
     ) -> Result<Handled, Refusal> {
         let (first, request) = self.spin_off(asker, id, to)?;
         let session = self.start_session(first);
         let key = self.calls.get(first).map_or(CallKey::core(0), |call| call.key);
-        let creation = Creation { parent: Some((id, op)), first, second: None };
+        let creation = Creation { parent: Some((id, op)), partner, ..Creation::of(first) };
+        if partner.is_some() {
+            self.consult_step(id, partner, Event::JoinAsked(op));
+        }
         self.send_creation(asker, id, request, session, creation, command(key));
         Ok(Handled::Later)
     }
@@ -142,12 +226,8 @@ impl Switch {
         let session = self.start_session(second);
         let key = |id| self.calls.get(id).map_or(CallKey::core(0), |call| call.key);
         let ask = CallOp::SetupConference { conference: key(first), consultation: key(second) };
-        if let Some(call) = self.calls.get_mut(first)
-            && let crate::call::Life::Pending { request: shared, .. } = &mut call.life
-        {
-            *shared = request;
-        }
-        let creation = Creation { parent: Some((id, op)), first, second: Some(second) };
+        self.share_request(first, request);
+        let creation = Creation { parent: Some((id, op)), second: Some(second), ..Creation::of(first) };
         self.send_creation(asker, id, request, session, creation, ask);
         Ok(Handled::Later)
     }
@@ -170,7 +250,9 @@ impl Switch {
             ..CallInfo::default()
         };
         self.has_room(line)?;
-        Ok(self.conceive(asker.app, line, link, info))
+        let (new, request) = self.conceive(asker.app, line, link, info);
+        self.join_hubs(id, new);
+        Ok((new, request))
     }
 
     fn send_creation(
@@ -209,6 +291,7 @@ impl Switch {
         if !states.contains(&partner.kind()) {
             return Err(Refusal::invalid_state(other, op, partner.kind(), states));
         }
+        self.must_fit(id, other, op)?;
         Ok(partner.key)
     }
 
@@ -252,6 +335,17 @@ impl Switch {
     }
 }
 
+/// Entries of a list that an application gives along.
+const MOST_ENTRIES: usize = 256;
+
+fn few<T>(id: CallId, list: Vec<T>) -> Result<Vec<T>, Refusal> {
+    if list.len() <= MOST_ENTRIES {
+        return Ok(list);
+    }
+    let detail = format!("a list of {} entries for {id}; at most {MOST_ENTRIES} are carried", list.len());
+    Err(Refusal::new(RefusalKind::InvalidParameter, detail))
+}
+
 fn small(data: Opaque) -> Result<Opaque, Refusal> {
     if bounds::fits(&data) {
         return Ok(data);
@@ -268,6 +362,7 @@ fn required(ask: &CallAsk) -> Option<Op> {
         A::AddToConference { .. } => Op::AddToConference,
         A::Answer => Op::Answer,
         A::BlindTransfer { .. } => Op::BlindTransfer,
+        A::CompleteCall { .. } => Op::CompleteCall,
         A::CompleteTransfer { as_conference: false, .. } => Op::CompleteTransfer,
         A::CompleteTransfer { as_conference: true, .. } => Op::CompleteTransferAsConference,
         A::Dial { .. } => Op::Dial,
@@ -278,16 +373,22 @@ fn required(ask: &CallAsk) -> Option<Op> {
         A::GenerateTone { .. } => Op::GenerateTone,
         A::Hold => Op::Hold,
         A::MonitorDigits { .. } => Op::MonitorDigits,
+        A::MonitorMedia { .. } => Op::MonitorMedia,
+        A::MonitorTones { .. } => Op::MonitorTones,
         A::Park { at: None } => Op::Park,
         A::Park { at: Some(_) } => Op::ParkDirected,
         A::PrepareAddToConference { .. } => Op::PrepareAddToConference,
         A::Redirect { .. } => Op::Redirect,
+        A::ReleaseUserData => Op::ReleaseUserData,
         A::RemoveFromConference => Op::RemoveFromConference,
         A::Secure => Op::SecureCall,
         A::SendUserData { .. } => Op::SendUserData,
         A::SetCallData { .. } => Op::SetCallData,
         A::SetCallParams { .. } => Op::SetCallParams,
+        A::SetMediaControl { .. } => Op::SetMediaControl,
         A::SetMediaMode { .. } => Op::SetMediaMode,
+        A::SetQuality { .. } => Op::SetQuality,
+        A::SetTerminal { .. } => Op::SetTerminal,
         A::SetTreatment { .. } => Op::SetTreatment,
         A::SetupConference => Op::SetupConference,
         A::SetupTransfer { to: None } => Op::SetupTransfer,

@@ -27,7 +27,9 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long a dropped call or an ended session may take to be over before the core says so itself.
     pub ending_timeout: Duration,
-    /// Lines that the core remembers at most; further ones are not taken.
+    /// How long an application that lost its connection may take to come back before its calls are unowned.
+    pub grace: Duration,
+    /// Lines, and as many phones, that the core remembers at most; further ones are not taken.
     pub max_lines: usize,
     /// Calls that may exist at once; further ones are refused or rejected.
     pub max_calls: usize,
@@ -69,10 +71,8 @@ pub enum Opening {
     WhenUsed,
 }
 
-/// What happens to a live call whose last owner leaves without saying `keep`.
-///
-/// A grace period, in which an application that lost its connection may come back for its calls, has
-/// its place before this decision; it is not there yet.
+/// What happens to a live call whose last owner leaves without saying `keep`, or loses its connection and
+/// does not come back within [`Config::grace`].
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -93,6 +93,7 @@ impl Default for Config {
             lines: BTreeMap::new(),
             request_timeout: Duration::from_secs(30),
             ending_timeout: Duration::from_secs(60),
+            grace: Duration::from_secs(5),
             max_lines: 100_000,
             max_calls: 100_000,
         }

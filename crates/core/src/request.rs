@@ -2,14 +2,16 @@
 //! Requests to providers: each gets exactly one reply, or the core gives it one.
 
 use offhook_spi::{
-    MspCommand, Op, Outcome, Refusal, RefusalKind, RequestId, SessionKey, TerminalKey, TspCommand,
+    MediaSet, MspCommand, Op, Outcome, Refusal, RefusalKind, RequestId, SessionKey, TerminalKey, TspCommand,
 };
 
-use crate::app::Answer;
+use crate::app::{Answer, Purpose};
+use crate::consultation::Event;
 use crate::deadline::{Reason, Timer};
 use crate::gather::Modes;
-use crate::id::{AppId, AskId, CallId, LineId, ProviderId};
+use crate::id::{AppId, AskId, CallId, LineId, PhoneId, ProviderId};
 use crate::line::LineLink;
+use crate::sounds::Sound;
 use crate::switch::Switch;
 
 /// A request of an application that waits for its answer.
@@ -33,6 +35,11 @@ pub(crate) struct Pending {
 /// What a request was about: what to do with its reply.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum What {
+    /// Asks for a call completion.
+    Complete {
+        call: CallId,
+        app: AppId,
+    },
     /// Starts one or two calls.
     Create(Creation),
     Drop(CallId),
@@ -47,6 +54,26 @@ pub(crate) enum What {
     },
     /// The reply changes nothing any more.
     Ignore,
+    /// Joins two calls that are there.
+    Join {
+        call: CallId,
+        other: CallId,
+        op: Op,
+    },
+    /// An operation on a line that brings nothing but success.
+    Line {
+        line: LineId,
+    },
+    /// Changes which media or tones are listened for.
+    Listen {
+        call: CallId,
+        sound: Sound,
+    },
+    /// Records the media of a call.
+    Media {
+        call: CallId,
+        media: MediaSet,
+    },
     /// Any other operation on a call.
     Op {
         call: CallId,
@@ -58,6 +85,11 @@ pub(crate) enum What {
     },
     /// A line that was given up may have been opened after all.
     OpenLate(LineLink),
+    /// Changes a phone.
+    Phone {
+        phone: PhoneId,
+        request: RequestId,
+    },
     Select {
         session: SessionKey,
         terminal: TerminalKey,
@@ -71,6 +103,11 @@ pub(crate) enum What {
     Statistics(SessionKey),
     /// An operation on a session that brings nothing but success.
     Stream,
+    /// Cancels a call completion.
+    Uncomplete {
+        line: LineId,
+        id: u64,
+    },
     Unselect {
         session: SessionKey,
         terminal: TerminalKey,
@@ -88,11 +125,18 @@ pub(crate) enum What {
 pub(crate) struct Creation {
     /// The call that the operation was asked of, unless it starts from nothing.
     pub(crate) parent: Option<(CallId, Op)>,
+    /// The other call that the operation joins into the new one.
+    pub(crate) partner: Option<CallId>,
     pub(crate) first: CallId,
     pub(crate) second: Option<CallId>,
 }
 
 impl Creation {
+    /// One call, out of nothing.
+    pub(crate) const fn of(first: CallId) -> Self {
+        Self { parent: None, partner: None, first, second: None }
+    }
+
     pub(crate) fn calls(&self) -> impl Iterator<Item = CallId> + use<> {
         [Some(self.first), self.second].into_iter().flatten()
     }
@@ -102,6 +146,25 @@ impl Creation {
         match self.second {
             Some(consultation) => Answer::Conference { conference: self.first, consultation },
             None => Answer::Call { call: self.first },
+        }
+    }
+}
+
+impl What {
+    /// The call that a request is about.
+    const fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Create(creation) => Some(creation.first),
+            Self::Complete { call, .. }
+            | Self::Drop(call)
+            | Self::Gather { call, .. }
+            | Self::Generate { call, .. }
+            | Self::Join { call, .. }
+            | Self::Listen { call, .. }
+            | Self::Media { call, .. }
+            | Self::Op { call, .. }
+            | Self::Watch { call, .. } => Some(*call),
+            _ => None,
         }
     }
 }
@@ -210,23 +273,28 @@ impl Switch {
         }
     }
 
-    /// Refuses what is outstanding about the calls of a line that has gone; its provider still replies.
+    /// Refuses what is outstanding about a line that has gone; its provider still replies.
     pub(crate) fn refuse_about_line(&mut self, line: LineId, provider: ProviderId, refusal: &Refusal) {
+        self.refuse_about(provider, refusal, |switch, what| match what {
+            What::Line { line: about }
+            | What::Open { line: about, .. }
+            | What::Uncomplete { line: about, .. } => *about == line,
+            what => what.call().and_then(|call| switch.calls.get(call)).is_some_and(|call| call.line == line),
+        });
+    }
+
+    /// Refuses some of what is outstanding at a provider; its replies change nothing any more.
+    pub(crate) fn refuse_about(
+        &mut self,
+        provider: ProviderId,
+        refusal: &Refusal,
+        is_about: impl Fn(&Self, &What) -> bool,
+    ) {
         let range = (provider, RequestId(0))..=(provider, RequestId(u64::MAX));
-        let about = |switch: &Self, what: &What| match what {
-            What::Create(creation) => switch.calls.get(creation.first).is_some_and(|c| c.line == line),
-            What::Open { line: opened, .. } => *opened == line,
-            What::Drop(call)
-            | What::Gather { call, .. }
-            | What::Generate { call, .. }
-            | What::Op { call, .. }
-            | What::Watch { call, .. } => switch.calls.get(*call).is_some_and(|c| c.line == line),
-            _ => false,
-        };
         let requests: Vec<RequestId> = self
             .requests
             .range(range)
-            .filter(|(_, pending)| about(self, &pending.what))
+            .filter(|(_, pending)| is_about(self, &pending.what))
             .map(|((_, request), _)| *request)
             .collect();
         for request in requests {
@@ -282,14 +350,21 @@ impl Switch {
     ) {
         match what {
             What::Create(creation) => self.created(asker, &creation, result),
+            What::Complete { call, app } => self.completion_asked(asker, call, app, result),
             What::Drop(call) => self.dropped(provider, asker, call, result),
             What::Gather { call, app } => self.gather_started(asker, call, app, result),
             What::Generate { call, app } => self.generation_started(asker, call, app, result),
-            What::Ignore | What::Stream => self.pass_on(asker, result),
-            What::Op { call, op } => {
+            What::Ignore | What::Line { .. } | What::Stream => self.pass_on(asker, result),
+            What::Join { call, other, op } => {
                 self.unspend(call, op, result.is_ok());
+                self.joined(call, other, op, result.is_ok());
                 self.pass_on(asker, result);
             }
+            What::Listen { call, sound } => self.listening_changed(asker, call, sound, result),
+            What::Media { call, media } => self.media_set(asker, call, media, result),
+            What::Op { call, op } => self.operated(asker, call, op, result),
+            What::Phone { phone, request } => self.phone_set(asker, phone, request, result),
+            What::Uncomplete { line, id } => self.uncompleted(asker, line, id, result),
             What::Open { line, link } => self.line_opened(line, link, result.map(|_| ())),
             What::OpenLate(link) => self.line_opened_late(link, result.is_ok()),
             What::Select { session, terminal } => self.terminal_selected(asker, session, terminal, result),
@@ -313,6 +388,9 @@ impl Switch {
             self.unspend(parent, op, result.is_ok());
         }
         if let Err(refusal) = result {
+            if let (Some((parent, op)), Some(partner)) = (creation.parent, creation.partner) {
+                self.joined(parent, partner, op, false);
+            }
             self.refuse(asker, refusal);
             return creation.calls().for_each(|call| self.discard(call));
         }
@@ -320,12 +398,53 @@ impl Switch {
         if let Some(asker) = asker {
             self.answer(asker, Ok(creation.answer()));
             creation.calls().for_each(|call| self.announce(call, asker.app));
+            self.tie(creation);
+        } else if let (Some((parent, op)), Some(partner)) = (creation.parent, creation.partner) {
+            // Nobody waits for the conference any more; it will be dropped.
+            self.joined(parent, partner, op, false);
         }
         for (call, report) in held {
             if let Some(report) = report {
                 self.apply(call, *report);
             }
             self.drop_if_unwanted(call);
+        }
+    }
+
+    /// Ties new calls to those that they came out of.
+    fn tie(&mut self, creation: &Creation) {
+        let Creation { parent, partner, first, second } = *creation;
+        if let Some(consultation) = second {
+            self.becomes_conference(first);
+            self.bind(first, consultation, Purpose::Conference);
+        }
+        match (parent, partner) {
+            (Some((original, op)), Some(other)) => {
+                self.becomes_conference(first);
+                self.joined(original, other, op, true);
+            }
+            (Some((original, Op::PrepareAddToConference)), None) => {
+                self.bind(original, first, Purpose::Conference);
+            }
+            (Some((original, Op::SetupTransfer | Op::SetupTransferOneStep)), None) => {
+                self.bind(original, first, Purpose::Transfer);
+            }
+            _ => {}
+        }
+    }
+
+    /// The reply to an operation that needs no more than its answer, but for what it frees.
+    fn operated(&mut self, asker: Option<Asker>, call: CallId, op: Op, result: Result<Outcome, Refusal>) {
+        let is_done = result.is_ok();
+        self.unspend(call, op, is_done);
+        self.pass_on(asker, result);
+        match op {
+            Op::ReleaseUserData if is_done => self.release_user_data(call),
+            Op::Unhold => {
+                let event = if is_done { Event::Retrieved } else { Event::UnholdRefused };
+                self.consult_step(call, None, event);
+            }
+            _ => {}
         }
     }
 }

@@ -17,6 +17,13 @@ impl Holders {
         }
     }
 
+    /// Changes the privilege of a handle.
+    pub(crate) fn set(&mut self, app: AppId, privilege: Privilege) {
+        if let Ok(n) = self.0.binary_search_by_key(&app, |(holder, _)| *holder) {
+            self.0[n].1 = privilege;
+        }
+    }
+
     /// Takes an application's handle.
     pub(crate) fn take(&mut self, app: AppId) -> Option<Privilege> {
         let n = self.0.binary_search_by_key(&app, |(holder, _)| *holder).ok()?;
@@ -33,9 +40,9 @@ impl Holders {
         self.0.iter().map(|(app, _)| *app).collect()
     }
 
-    /// Everybody but one, in order.
-    pub(crate) fn others(&self, than: AppId) -> Vec<AppId> {
-        self.0.iter().map(|(app, _)| *app).filter(|app| *app != than).collect()
+    /// Everybody but these, in order.
+    pub(crate) fn others(&self, than: &[AppId]) -> Vec<AppId> {
+        self.0.iter().map(|(app, _)| *app).filter(|app| !than.contains(app)).collect()
     }
 
     pub(crate) fn owners(&self) -> impl Iterator<Item = AppId> {

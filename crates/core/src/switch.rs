@@ -4,17 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use offhook_spi::{
-    CallKey, LineKey, Machine, Manifest, Moment, MspCommand, Refusal, RequestId, SessionKey, TspCommand,
-    VersionRange,
+    CallKey, LineKey, Machine, Manifest, Moment, MspCommand, PhoneKey, Refusal, RequestId, SessionKey,
+    TspCommand, VersionRange,
 };
 use slotmap::SlotMap;
 
 use crate::app::{Answer, AppEvent, AppProfile};
 use crate::call::Call;
-use crate::deadline::{Deadlines, Reason};
-use crate::id::{AppId, CallId, LineId, ProviderId, Sequence};
+use crate::deadline::{Deadlines, Reason, Timer};
+use crate::hubs::Hubs;
+use crate::id::{AppId, CallId, LineId, PhoneId, ProviderId, Sequence};
 use crate::io::{Input, Output};
 use crate::line::{Line, LineName};
+use crate::phone::Phone;
 use crate::policy::Config;
 use crate::request::{Asker, Pending};
 use crate::session::{Msp, Session};
@@ -45,6 +47,9 @@ pub struct Switch {
     pub(crate) lines: SlotMap<LineId, Line>,
     pub(crate) names: BTreeMap<LineName, LineId>,
     pub(crate) calls: SlotMap<CallId, Call>,
+    pub(crate) hubs: Hubs,
+    pub(crate) phones: SlotMap<PhoneId, Phone>,
+    pub(crate) phone_names: BTreeMap<LineName, PhoneId>,
     pub(crate) tsps: BTreeMap<ProviderId, Tsp>,
     pub(crate) msps: BTreeMap<ProviderId, Msp>,
     pub(crate) sessions: BTreeMap<SessionKey, Session>,
@@ -67,6 +72,9 @@ pub(crate) struct App {
     pub(crate) registered: u64,
     pub(crate) calls: BTreeSet<CallId>,
     pub(crate) lines: BTreeSet<LineId>,
+    pub(crate) phones: BTreeSet<PhoneId>,
+    /// It has lost its connection; until then it may come back.
+    pub(crate) absent: Option<Timer>,
 }
 
 /// A telephony service provider as the core knows it.
@@ -80,6 +88,7 @@ pub(crate) struct Tsp {
     pub(crate) heard: u64,
     pub(crate) keys: BTreeMap<CallKey, CallId>,
     pub(crate) lines: BTreeMap<LineKey, LineId>,
+    pub(crate) phones: BTreeMap<PhoneKey, PhoneId>,
 }
 
 /// How much the switch holds now: for tests, statistics and the curious.
@@ -90,6 +99,8 @@ pub struct Counts {
     pub apps: usize,
     /// Lines, present or absent.
     pub lines: usize,
+    /// Phones, present or absent.
+    pub phones: usize,
     /// Calls, with those that are idle and not yet deallocated.
     pub calls: usize,
     /// Keys of calls that are not idle.
@@ -117,6 +128,9 @@ impl Switch {
             lines: SlotMap::with_key(),
             names: BTreeMap::new(),
             calls: SlotMap::with_key(),
+            hubs: Hubs::default(),
+            phones: SlotMap::with_key(),
+            phone_names: BTreeMap::new(),
             tsps: BTreeMap::new(),
             msps: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -138,6 +152,7 @@ impl Switch {
         Counts {
             apps: self.apps.len(),
             lines: self.lines.len(),
+            phones: self.phones.len(),
             calls: self.calls.len(),
             keys: self.tsps.values().map(|tsp| tsp.keys.len()).sum(),
             sessions: self.sessions.len(),
@@ -154,6 +169,7 @@ impl Switch {
     pub fn is_empty(&self) -> bool {
         let counts = self.counts();
         counts.calls + counts.keys + counts.sessions + counts.requests + counts.deadlines == 0
+            && self.hubs.is_empty()
             && self.lines.values().all(|line| line.calls == 0 && line.waiting.is_empty())
             && self.apps.values().all(|app| app.calls.is_empty())
     }
@@ -172,6 +188,8 @@ impl Switch {
             registered,
             calls: BTreeSet::new(),
             lines: BTreeSet::new(),
+            phones: BTreeSet::new(),
+            absent: None,
         });
     }
 
@@ -181,8 +199,15 @@ impl Switch {
         }
         match VersionRange::CURRENT.agree(manifest.spi) {
             Ok(version) => {
-                let (keys, lines) = (BTreeMap::new(), BTreeMap::new());
-                let tsp = Tsp { name: manifest.name, requests: 0, named: 0, heard: 0, keys, lines };
+                let tsp = Tsp {
+                    name: manifest.name,
+                    requests: 0,
+                    named: 0,
+                    heard: 0,
+                    keys: BTreeMap::new(),
+                    lines: BTreeMap::new(),
+                    phones: BTreeMap::new(),
+                };
                 self.tsps.insert(provider, tsp);
                 self.tsp(provider, TspCommand::Hello { version });
             }
@@ -225,6 +250,7 @@ impl Switch {
 
     fn due(&mut self, reason: Reason) {
         match reason {
+            Reason::Absence { app } => self.absence_over(app),
             Reason::Ending { call } => self.call_overdue(call),
             Reason::Gathering { call } => self.gather_timed_out(call),
             Reason::Reply { provider, request } => self.reply_overdue(provider, request),
@@ -285,6 +311,8 @@ impl Machine for Switch {
         match input {
             Input::AppUp { app, profile } => self.app_up(app, profile),
             Input::AppDown { app } => self.app_down(app),
+            Input::AppLost { app } => self.app_lost(app),
+            Input::AppBack { app } => self.app_back(app),
             Input::Ask { app, id, ask } => self.ask(Asker { app, id }, ask),
             Input::TspUp { provider, manifest } => self.tsp_up(provider, manifest),
             Input::Tsp { provider, event } => self.tsp_event(provider, event),

@@ -35,11 +35,11 @@ impl Switch {
                 }
                 None => self.line_extension(provider, line, data),
             },
-            // Phones and monitored media have no applications yet.
-            E::MediaHeard { call, .. } => {
-                self.born(provider, call);
-            }
-            E::Phone { .. } | E::PhoneDown { .. } | E::PhoneUp { .. } | E::Ready => {}
+            E::CompletionGone { line, id } => self.completion_gone(provider, line, id),
+            E::Phone { phone, change } => self.phone_event(provider, phone, change),
+            E::PhoneDown { phone } => self.phone_down(provider, phone),
+            E::PhoneUp { phone, stable_id, caps } => self.phone_up(provider, phone, stable_id, caps),
+            E::Ready => {}
             event => self.call_event(provider, event),
         }
     }
@@ -52,6 +52,7 @@ impl Switch {
             | E::Digit { call, .. }
             | E::Gathered { call, .. }
             | E::Generated { call, .. }
+            | E::MediaHeard { call, .. }
             | E::Redirected { call, .. }
             | E::ToneHeard { call, .. } => *call,
             // A newer vocabulary: unknown events are ignored.
@@ -64,6 +65,7 @@ impl Switch {
                 if let Some(call) = self.calls.get_mut(id) {
                     call.info.clone_from(&info);
                 }
+                self.place_in_hub(id, &info);
                 self.tell_holders(id, AppEvent::CallInfo { call: id, info });
             }
             E::Digit { digit, mode, .. } => self.digit_heard(id, digit, mode),
@@ -73,10 +75,8 @@ impl Switch {
                 bounds::clip_addresses(&mut targets);
                 self.tell_holders(id, AppEvent::Redirected { call: id, targets });
             }
-            E::ToneHeard { tone, .. } => {
-                let event = AppEvent::ToneHeard { call: id, terminal: None, tone, on: true };
-                self.tell_holders(id, event);
-            }
+            E::MediaHeard { media, .. } => self.media_heard(id, media),
+            E::ToneHeard { tone, .. } => self.tone_heard(id, tone),
             _ => {}
         }
     }

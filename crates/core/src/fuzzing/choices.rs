@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use offhook_spi::{
-    Address, CallInfo, CallKey, CallParams, CallState, Cause, Digit, DigitMode, Gather, GatherEnd,
-    GenerationEnd, MediaSet, MspEvent, Op, OpSet, Opaque, Outcome, Refusal, RefusalKind, Reply, RequestId,
-    SchemaId, SessionKey, SessionStatistics, StreamChange, StreamKey, StreamState, Terminal, TerminalControl,
-    TerminalKey, TspEvent,
+    Address, AddressIndex, CallInfo, CallKey, CallParams, CallState, Cause, CompletionMode, Digit, DigitMode,
+    Gather, GatherEnd, GenerationEnd, LampMode, MediaSet, MspEvent, Op, OpSet, Opaque, Outcome, PhoneChange,
+    PhoneOp, PickupTarget, Refusal, RefusalKind, Reply, RequestId, SchemaId, SessionKey, SessionStatistics,
+    StreamChange, StreamKey, StreamState, Terminal, TerminalControl, TerminalKey, Tone, TspEvent,
 };
 
-use super::{LINE, Story, line_up, profile};
-use crate::app::{Ask, CallAsk, Interest};
-use crate::id::AppId;
+use super::{LINE, PHONE, Story, line_up, phone_up, profile};
+use crate::app::{Ask, CallAsk, HandOff, Interest, LineAsk, Privilege};
+use crate::id::{AppId, CallId, LineId};
 use crate::io::Input;
 use crate::policy::{Config, Incoming, LinePolicy, Unowned};
 
@@ -66,7 +66,7 @@ impl Bytes<'_> {
             6 => CallState::Ringback,
             7 => CallState::Busy,
             8 => CallState::OnHold,
-            9 => CallState::Conferenced { conference: CallKey::core(1) },
+            9 => CallState::Conferenced { conference: CallKey::core(u64::from(self.byte() % 8)) },
             10 => CallState::OnHoldPendingConference,
             11 => CallState::OnHoldPendingTransfer,
             12 => CallState::Disconnected { cause: Cause::NormalClearing },
@@ -83,6 +83,7 @@ impl Bytes<'_> {
         match self.below(4) {
             0 => Reply::Refused(Refusal::new(RefusalKind::OperationFailed, "it failed")),
             1 if self.byte() > 200 => Reply::Refused(Refusal::new(RefusalKind::StaleHandle, "who?")),
+            2 if self.byte() > 200 => Reply::Done(Outcome::Completion { id: u64::from(self.byte() % 4) }),
             _ => Reply::Done(Outcome::Done),
         }
     }
@@ -136,8 +137,43 @@ impl Story {
             3 | 4 => Ask::MakeCall { line, to: Address::new("bob"), params: Box::<CallParams>::default() },
             5 => Ask::CallRecord { call },
             6 => Ask::Deallocate { call, keep: bytes.byte() & 3 == 0 },
-            7 => Ask::Statistics { call },
+            7 if bytes.byte() > 127 => Ask::Statistics { call },
+            7 => self.ask_beside(bytes, line, call),
             _ => Ask::Call { call, op: self.call_ask(bytes) },
+        }
+    }
+
+    /// Asks about lines, phones and rights.
+    fn ask_beside(&self, bytes: &mut Bytes<'_>, line: LineId, call: CallId) -> Ask {
+        let phone = self.phone();
+        let privilege = if bytes.byte() & 1 == 0 { Privilege::Monitor } else { Privilege::Owner };
+        match bytes.below(16) {
+            0 => Ask::LineCalls { line },
+            1 | 2 => Ask::SetPrivilege { call, privilege },
+            3 | 4 => {
+                let name = format!("application {}", bytes.below(4));
+                Ask::HandOff { call, to: HandOff::App { name } }
+            }
+            5 => Ask::HandOff { call, to: HandOff::Media { media: MediaSet::AUDIO } },
+            6 => Ask::OpenPhone { phone, privilege },
+            7 => Ask::ClosePhone { phone },
+            8 => {
+                let op = PhoneOp::Lamp { button: bytes.below(16) as u16, mode: LampMode::Wink };
+                Ask::Phone { phone, op }
+            }
+            9 => Ask::Phones,
+            10 => Ask::Line { line, op: LineAsk::Unpark { at: Address::new("park") } },
+            11 => {
+                let what = PickupTarget::Group { group: None };
+                Ask::Line { line, op: LineAsk::Pickup { what } }
+            }
+            12 => Ask::Line { line, op: LineAsk::SetupConference },
+            13 => {
+                let rules = Vec::new();
+                Ask::Line { line, op: LineAsk::Forward { address: AddressIndex(0), rules } }
+            }
+            14 => Ask::Line { line, op: LineAsk::UncompleteCall { id: bytes.below(4) as u64 } },
+            _ => Ask::Apps,
         }
     }
 
@@ -170,6 +206,18 @@ impl Story {
             19 => CallAsk::GenerateTone { tone: None },
             20 => CallAsk::SelectTerminal { stream: StreamKey::AudioOut, what: Terminal::Echo },
             21 => CallAsk::UnselectTerminal { terminal },
+            22 if bytes.byte() > 127 => CallAsk::CompleteCall { mode: CompletionMode::CallBack },
+            22 if bytes.byte() > 127 => {
+                let frequencies = vec![400.0 + f32::from(bytes.byte())];
+                let duration = Duration::from_millis(100);
+                let tone = Tone { frequencies, duration, level: Tone::usual_level() };
+                CallAsk::MonitorTones { tones: vec![tone; bytes.below(3)] }
+            }
+            22 if bytes.byte() > 127 => {
+                let media = if bytes.byte() & 1 == 0 { MediaSet::AUDIO } else { MediaSet::EMPTY };
+                CallAsk::MonitorMedia { media }
+            }
+            22 if bytes.byte() > 127 => CallAsk::SetMediaMode { media: MediaSet::AUDIO },
             22 => CallAsk::TerminalControl { terminal, control: TerminalControl::Stop },
             _ => CallAsk::SetStream { stream: StreamKey::AudioIn, change: StreamChange::Mute },
         }
@@ -186,12 +234,23 @@ impl Story {
                 let state = if bytes.byte() > 30 { CallState::Offering } else { bytes.state() };
                 TspEvent::NewCall { line: LINE, call: key, info: Box::<CallInfo>::default(), state }
             }
-            2 => TspEvent::CallInfo { call, info: Box::<CallInfo>::default() },
+            1 if bytes.byte() > 127 => TspEvent::CompletionGone { line: LINE, id: bytes.below(4) as u64 },
+            1 => {
+                let change = PhoneChange::Button { button: bytes.below(14) as u16, down: true };
+                TspEvent::Phone { phone: PHONE, change }
+            }
+            2 => {
+                let call_id = (bytes.byte() > 127).then(|| bytes.below(3).to_string());
+                let completion = (bytes.byte() > 200).then_some(1);
+                let info = CallInfo { call_id, completion, ..CallInfo::default() };
+                TspEvent::CallInfo { call, info: Box::new(info) }
+            }
             3 => TspEvent::Digit { call, digit: bytes.digit(), mode: DigitMode::Event },
             4 => TspEvent::Gathered { call, digits: Vec::new(), end: GatherEnd::BufferFull },
             5 => TspEvent::Generated { call, end: GenerationEnd::Done },
             6 => TspEvent::Relay { call, to: bytes.recent(&self.sessions), data: bytes.data() },
             7 => TspEvent::Redirected { call, targets: Vec::new(), cause: None },
+            8 if bytes.byte() > 127 => TspEvent::MediaHeard { call, media: MediaSet::AUDIO },
             8 => TspEvent::ToneHeard { call, tone: 1 },
             9 => TspEvent::Extension { call: Some(call), line: Some(LINE), data: bytes.data() },
             10 => TspEvent::Reply { request: RequestId(bytes.byte().into()), result: bytes.reply() },
@@ -242,6 +301,12 @@ impl Story {
             5 => {
                 self.happen(Input::Tsp { provider: self.tsp, event: TspEvent::LineDown { line: LINE } });
                 Input::Tsp { provider: self.tsp, event: line_up() }
+            }
+            6 | 7 => Input::AppLost { app: AppId(bytes.below(3) as u64) },
+            8 => Input::AppBack { app: AppId(bytes.below(3) as u64) },
+            9 => {
+                self.happen(Input::Tsp { provider: self.tsp, event: TspEvent::PhoneDown { phone: PHONE } });
+                Input::Tsp { provider: self.tsp, event: phone_up() }
             }
             _ => Input::Wake,
         }
