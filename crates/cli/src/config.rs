@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use offhook::{
     Builder, ExchangeConfig, Incoming, LinePolicy, Offhook, Opening, RtpConfig, SipConfig, Unowned,
@@ -53,6 +54,8 @@ struct Sim {
 #[serde(default, deny_unknown_fields)]
 struct Policies {
     usual: Policy,
+    /// Seconds in which an application that lost its connection may come back.
+    grace: Option<u32>,
     /// By provider, then by name of the line.
     line: BTreeMap<String, BTreeMap<String, Policy>>,
 }
@@ -177,6 +180,9 @@ impl Config {
 impl Policies {
     fn into_switch_config(self) -> offhook::Config {
         let mut config = offhook::Config { usual: self.usual.into(), ..offhook::Config::default() };
+        if let Some(seconds) = self.grace {
+            config.grace = Duration::from_secs(seconds.into());
+        }
         for (provider, lines) in self.line {
             for (line, policy) in lines {
                 config = config.with_line(&provider, &line, policy.into());

@@ -111,8 +111,8 @@ fn applications_in_two_processes_share_a_line() {
     let refused = other.asks(&json!({"id": 2, "ask": "call", "call": call, "op": "drop"}));
     assert_eq!(refused["refused"]["kind"], "stale_handle", "it came later: {refused}");
 
-    // The owner goes without a word: its call ends, and the watching process hears it.
-    drop(owner);
+    // The owner goes: its call ends, and the watching process hears it.
+    owner.say(&json!({"bye": {}}));
     watch.prints(is("idle"));
     watch.interrupt();
     server.interrupt();

@@ -4,11 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use offhook::local::{Listening, Remote, RemoteEvent};
+use offhook::local::{Listening, Remote, RemoteEvent, Session};
 use offhook::spi::{Address, StateKind};
-use offhook::{Answer, AppEvent, Ask, CallAsk, CallId, ErrorKind, Interest, LineId, Offhook, Sequence};
+use offhook::{
+    Answer, AppEvent, Ask, CallAsk, CallId, Config, ErrorKind, Interest, LineId, Offhook, Sequence,
+};
 use offhook_sim::{ExchangeConfig, SimMsp, SimTsp};
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 
@@ -20,8 +24,13 @@ struct Served {
 
 impl Served {
     async fn start(name: &str) -> Self {
+        Self::with(name, Config::default()).await
+    }
+
+    async fn with(name: &str, config: Config) -> Self {
         let (exchange, _) = SimTsp::new(ExchangeConfig::default());
-        let phone = Offhook::builder().tsp(exchange).msp(SimMsp).start().await.unwrap();
+        let builder = Offhook::builder().tsp(exchange).msp(SimMsp).policy(config);
+        let phone = builder.start().await.unwrap();
         let listening = phone.listen(&socket(name)).await.unwrap();
         Self { _phone: phone, listening }
     }
@@ -95,27 +104,101 @@ async fn the_calls_of_an_application_that_goes_follow_the_policy_of_their_line()
     told(&mut monitor, StateKind::Idle).await;
 }
 
+/// An application that is nothing but lines, and can end without a word as a crash would.
+struct Raw {
+    lines: tokio::io::Lines<BufReader<tokio::net::unix::OwnedReadHalf>>,
+    writer: tokio::net::unix::OwnedWriteHalf,
+    session: Session,
+}
+
+impl Raw {
+    async fn connect(served: &Served) -> Self {
+        let (reader, mut writer) = UnixStream::connect(served.listening.path()).await.unwrap().into_split();
+        let mut lines = BufReader::new(reader).lines();
+        writer.write_all(b"{\"hello\":{\"name\":\"owner\"}}\n").await.unwrap();
+        let welcome: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        let session = serde_json::from_value(welcome["welcome"]["session"].clone()).unwrap();
+        Self { lines, writer, session }
+    }
+
+    async fn says(&mut self, what: &Value) {
+        self.writer.write_all(format!("{what}\n").as_bytes()).await.unwrap();
+    }
+
+    /// The next line with this word.
+    async fn hears(&mut self, word: &str) -> Value {
+        loop {
+            let line = self.lines.next_line().await.unwrap().unwrap();
+            if line.contains(word) {
+                return serde_json::from_str(&line).unwrap();
+            }
+        }
+    }
+
+    /// A call to a far end that answers, connected.
+    async fn calls(&mut self, line: LineId) -> CallId {
+        self.says(&json!({"id": 1, "ask": "make_call", "line": line, "to": "sim:echo"})).await;
+        let made = self.hears("\"id\":1").await;
+        self.hears("\"connected\"").await;
+        serde_json::from_value(made["answer"]["done"]["call"].clone()).unwrap()
+    }
+}
+
 #[tokio::test]
-async fn who_comes_back_is_told_what_it_missed() {
+async fn an_application_that_crashes_may_come_back_to_its_calls() {
     let served = Served::start("back").await;
     let mut watcher = served.app("watcher").await;
-    let mut owner = served.app("owner").await;
     let line = line(&mut watcher).await;
     watcher.ask(Ask::OpenLine { line, interest: Interest::MONITOR }).await.unwrap();
-    let call = make_call(&mut owner, line).await;
-    told(&mut owner, StateKind::Connected).await;
-    // Events name their applications, and who comes back is another one: what it may know begins anew, the
-    // numbers go on.
-    let seen = told(&mut watcher, StateKind::Connected).await.1;
-    let position = watcher.position();
-    assert_eq!(position.0, seen.0 + 1);
-    drop(watcher);
-    let mut again = Remote::connect(served.listening.path(), "watcher", Some(position)).await.unwrap();
-    again.ask(Ask::OpenLine { line, interest: Interest::MONITOR }).await.unwrap();
-    owner.ask(Ask::Call { call, op: CallAsk::Drop { cause: None } }).await.unwrap();
-    told(&mut owner, StateKind::Idle).await;
-    let second = make_call(&mut owner, line).await;
-    assert_eq!(told(&mut again, StateKind::Connected).await.0, second);
+    let mut crashing = Raw::connect(&served).await;
+    let call = crashing.calls(line).await;
+    let session = crashing.session;
+    drop(crashing);
+
+    let mut again = Remote::resume(served.listening.path(), session, Sequence(1)).await.unwrap();
+    assert_eq!(again.session(), session);
+    let Answer::Calls { calls } = again.ask(Ask::Calls).await.unwrap() else { panic!("no calls") };
+    assert_eq!(calls.iter().map(|record| record.call).collect::<Vec<_>>(), [call]);
+    // What it was told before is told again from where it asked.
+    assert_eq!(told(&mut again, StateKind::Connected).await.0, call);
+    again.ask(Ask::Call { call, op: CallAsk::Drop { cause: None } }).await.unwrap();
+    told(&mut watcher, StateKind::Idle).await;
+}
+
+#[tokio::test]
+async fn who_does_not_come_back_in_time_has_lost_its_calls() {
+    let short = Config { grace: Duration::from_millis(20), ..Config::default() };
+    let served = Served::with("late", short).await;
+    let mut watcher = served.app("watcher").await;
+    let line = line(&mut watcher).await;
+    watcher.ask(Ask::OpenLine { line, interest: Interest::MONITOR }).await.unwrap();
+    let mut crashing = Raw::connect(&served).await;
+    let call = crashing.calls(line).await;
+    let session = crashing.session;
+    drop(crashing);
+    assert_eq!(told(&mut watcher, StateKind::Idle).await.0, call);
+    let refused = Remote::resume(served.listening.path(), session, Sequence(1)).await.unwrap_err();
+    assert!(refused.to_string().contains("away for too long"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_second_connection_takes_an_application_over() {
+    let served = Served::start("over").await;
+    let mut first = served.app("one").await;
+    let line = line(&mut first).await;
+    let mut second =
+        Remote::resume(served.listening.path(), first.session(), first.position()).await.unwrap();
+    let gone = loop {
+        match first.event().await {
+            Ok(_) => {}
+            Err(gone) => break gone,
+        }
+    };
+    assert!(gone.to_string().contains("taken the application over"), "{gone}");
+    let call = make_call(&mut second, line).await;
+    assert_eq!(told(&mut second, StateKind::Connected).await.0, call);
+    let stranger = serde_json::from_value(json!({"app": second.id(), "key": 1})).unwrap();
+    assert!(Remote::resume(served.listening.path(), stranger, Sequence(1)).await.is_err());
 }
 
 #[tokio::test]

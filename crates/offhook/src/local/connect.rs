@@ -12,12 +12,13 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 
 use super::serve::Lines;
-use super::wire::{Hello, Line, Request};
+use super::wire::{Goodbye, Hello, Line, Nothing, Request, Session};
 use crate::error::{Error, ErrorKind};
 
 /// An application whose server runs in another process of this machine.
 ///
-/// It leaves when this is dropped; calls that only it owned follow the policy of their line.
+/// It leaves when this is dropped; calls that only it owned follow the policy of their line. One that loses its
+/// connection, or crashes, may come back within the server's grace period with [`Remote::resume`].
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), offhook::Error> {
@@ -32,7 +33,7 @@ use crate::error::{Error, ErrorKind};
 /// ```
 #[derive(Debug)]
 pub struct Remote {
-    app: AppId,
+    session: Session,
     next: Sequence,
     lines: Lines,
     writer: OwnedWriteHalf,
@@ -76,6 +77,23 @@ impl Remote {
     /// # Errors
     /// [`ErrorKind::Io`] when no server listens there.
     pub async fn connect(path: &Path, name: &str, from: Option<Sequence>) -> Result<Self, Error> {
+        Self::begin(path, name, None, from).await
+    }
+
+    /// Comes back after a lost connection, as if nothing had been: the same calls, the events since `from`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OperationFailed`] when the grace period is over; [`ErrorKind::Io`] when no server listens.
+    pub async fn resume(path: &Path, session: Session, from: Sequence) -> Result<Self, Error> {
+        Self::begin(path, "", Some(session), Some(from)).await
+    }
+
+    async fn begin(
+        path: &Path,
+        name: &str,
+        resume: Option<Session>,
+        from: Option<Sequence>,
+    ) -> Result<Self, Error> {
         let operation = format!("connect to the server at {}", path.display());
         let stream = UnixStream::connect(path).await.map_err(|error| {
             Error::io(
@@ -86,7 +104,7 @@ impl Remote {
         })?;
         let (reader, writer) = stream.into_split();
         let mut remote = Self {
-            app: AppId(0),
+            session: Session { app: AppId(0), key: 0 },
             next: Sequence(0),
             lines: Lines::new(reader),
             writer,
@@ -95,9 +113,9 @@ impl Remote {
             answered: HashMap::new(),
         };
         let profile = AppProfile { name: name.to_owned(), priority: 0 };
-        remote.send(&Hello { hello: profile, from }).await?;
+        remote.send(&Hello { hello: profile, resume, from }).await?;
         match remote.read().await? {
-            Line::Welcome { app, next } => (remote.app, remote.next) = (app, next),
+            Line::Welcome { session, next, .. } => (remote.session, remote.next) = (session, next),
             Line::Bye { because } => return Err(Error::new(ErrorKind::OperationFailed, operation, because)),
             other => return Err(unexpected(&operation, &other)),
         }
@@ -107,7 +125,13 @@ impl Remote {
     /// The application's id in the server.
     #[must_use]
     pub const fn id(&self) -> AppId {
-        self.app
+        self.session.app
+    }
+
+    /// What it takes to come back after a lost connection.
+    #[must_use]
+    pub const fn session(&self) -> Session {
+        self.session
     }
 
     /// The number of the next event that was not told yet; to resume there after a lost connection.
@@ -187,6 +211,16 @@ impl Remote {
         let mut bytes = serde_json::to_vec(message).map_err(|error| failed(error.into()))?;
         bytes.push(b'\n');
         self.writer.write_all(&bytes).await.map_err(failed)
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        if let Ok(mut bytes) = serde_json::to_vec(&Goodbye { bye: Nothing {} }) {
+            bytes.push(b'\n');
+            // A server that does not hear it waits for the grace period.
+            self.writer.try_write(&bytes).ok();
+        }
     }
 }
 

@@ -19,3 +19,4 @@ mod wire;
 
 pub use connect::{Remote, RemoteEvent};
 pub use serve::Listening;
+pub use wire::Session;

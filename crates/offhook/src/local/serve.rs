@@ -15,11 +15,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use super::wire::{Hello, LONGEST_LINE, Line, Request};
+use super::wire::{Goodbye, Hello, LONGEST_LINE, Line, Request, Session};
 use crate::app::Server;
 use crate::error::Error;
 use crate::journal::{Events, Told};
-use crate::runtime::{AppGuard, Command, DirectAnswer, DirectJoined};
+use crate::runtime::{Command, DirectAnswer, DirectGuard, DirectJoined};
 
 /// More requests of one application than this do not wait for their answers; it is read on when some have come.
 const MOST_OPEN: usize = 256;
@@ -123,25 +123,35 @@ async fn serve(server: Arc<Server>, stream: UnixStream) {
 struct Connection {
     server: Arc<Server>,
     app: AppId,
+    session: Session,
     answers: tokio::sync::mpsc::UnboundedReceiver<DirectAnswer>,
     events: Events,
     open: HashSet<AskId>,
-    _guard: AppGuard,
+    _guard: DirectGuard,
 }
 
 async fn greet(server: &Arc<Server>, lines: &mut Lines) -> Result<Connection, String> {
     let line = lines.next().await?.ok_or("expected a line with hello, found the end")?;
-    let Hello { hello: profile, from } =
+    let Hello { hello: profile, resume, from } =
         serde_json::from_slice(&line).map_err(|error| format!("expected a line with hello: {error}"))?;
     let gone = || "the server is being shut down".to_owned();
     let (reply, joined) = oneshot::channel();
     // Taken before the application is there, so that nothing is missed.
     let head = server.journal.head();
-    server.commands.send(Command::DirectUp { profile, reply }).await.map_err(|_| gone())?;
-    let DirectJoined { app, guard, newest, answers } = joined.await.map_err(|_| gone())?;
+    let command = match resume {
+        Some(Session { app, key }) => Command::DirectBack { app, key, reply },
+        None => Command::DirectUp { profile, reply },
+    };
+    server.commands.send(command).await.map_err(|_| gone())?;
+    let too_late = || match resume {
+        Some(Session { app, .. }) => format!("{app} has been away for too long, or never was; begin anew"),
+        None => gone(),
+    };
+    let DirectJoined { app, key, guard, newest, answers, open } = joined.await.map_err(|_| too_late())?;
+    let session = Session { app, key };
     let events = Events::new(Arc::clone(&server.journal), app, None, from.unwrap_or(head), newest);
     let server = Arc::clone(server);
-    Ok(Connection { server, app, answers, events, open: HashSet::new(), _guard: guard })
+    Ok(Connection { server, app, session, answers, events, open, _guard: guard })
 }
 
 impl Connection {
@@ -149,21 +159,28 @@ impl Connection {
     async fn run(&mut self, lines: &mut Lines, writer: &mut OwnedWriteHalf) -> Result<(), String> {
         let gone = |_: io::Error| "it does not read".to_owned();
         let next = self.events.position();
-        send(writer, &Line::Welcome { app: self.app, next }).await.map_err(gone)?;
+        send(writer, &Line::Welcome { app: self.app, session: self.session, next }).await.map_err(gone)?;
         loop {
             let may_ask = self.open.len() < MOST_OPEN;
             tokio::select! {
                 // Answers go before the events that follow them (inventory rule 26).
                 biased;
-                Some(answer) = self.answers.recv() => {
-                    self.open.remove(&answer.id);
-                    send(writer, &answer_line(answer)).await.map_err(gone)?;
-                }
+                answer = self.answers.recv() => match answer {
+                    Some(answer) => {
+                        self.open.remove(&answer.id);
+                        send(writer, &answer_line(answer)).await.map_err(gone)?;
+                    }
+                    None => return Err("another connection has taken the application over".to_owned()),
+                },
                 told = self.events.next() => match told {
                     Some(told) => send(writer, &event_line(&told)).await.map_err(gone)?,
                     None => return Err("the server has been shut down".to_owned()),
                 },
                 line = lines.next(), if may_ask => match line? {
+                    Some(line) if serde_json::from_slice::<Goodbye>(&line).is_ok() => {
+                        self.server.commands.send(Command::DirectDown { app: self.app }).await.ok();
+                        return Ok(());
+                    }
                     Some(line) => self.ask(&line, writer).await?,
                     None => return Ok(()),
                 },

@@ -13,10 +13,31 @@ pub(crate) const LONGEST_LINE: usize = 1 << 20;
 pub(crate) struct Hello {
     /// Who it is.
     pub(crate) hello: AppProfile,
+    /// The session that it had before it lost its connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resume: Option<Session>,
     /// The first event that it wants to be told; everything from now on if it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<Sequence>,
 }
+
+/// What an application must know to come back after it has lost its connection.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Session {
+    pub(crate) app: AppId,
+    pub(crate) key: u64,
+}
+
+/// The last line of an application that does not mean to come back.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Goodbye {
+    /// Nothing yet.
+    pub(crate) bye: Nothing,
+}
+
+/// An object without fields.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Nothing {}
 
 /// Every other line of an application.
 #[derive(Debug, Deserialize, Serialize)]
@@ -35,6 +56,8 @@ pub(crate) enum Line {
     Welcome {
         /// The application's id.
         app: AppId,
+        /// To come back with after a lost connection.
+        session: Session,
         /// The number that the next event will have.
         next: Sequence,
     },

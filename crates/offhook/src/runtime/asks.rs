@@ -54,6 +54,8 @@ impl Server {
                 reply.send(Joined { app, guard, newest: receiver }).ok();
             }
             Command::DirectUp { profile, reply } => self.direct_up(profile, reply),
+            Command::DirectBack { app, key, reply } => self.direct_back(app, key, reply),
+            Command::DirectDown { app } => self.direct_down(app),
             Command::DirectAsk { app, id, ask } => self.direct_ask(app, id, ask),
             Command::Ask { app, ask, reply } => self.ask(app, ask, reply),
             Command::NextCall { app, line, privilege, reply } => {
@@ -71,10 +73,11 @@ impl Server {
     pub(super) fn handle_release(&mut self, release: Release) {
         match release {
             Release::App(app) => {
-                if self.apps.remove(&app).is_some() || self.directs.remove(&app).is_some() {
+                if self.apps.remove(&app).is_some() {
                     self.inputs.push_back(Input::AppDown { app });
                 }
             }
+            Release::Direct { app, connection } => self.direct_lost(app, connection),
             Release::Call { app, call, taken } => {
                 let Some(state) = self.apps.get_mut(&app) else { return };
                 if state.in_hand(call) || state.is_offered(call) {

@@ -17,6 +17,10 @@ pub(crate) enum Command {
     AppUp { profile: AppProfile, reply: oneshot::Sender<Joined> },
     /// A new application that speaks for itself.
     DirectUp { profile: AppProfile, reply: oneshot::Sender<DirectJoined> },
+    /// One that had lost its connection, or takes itself over from another.
+    DirectBack { app: AppId, key: u64, reply: oneshot::Sender<DirectJoined> },
+    /// It says goodbye.
+    DirectDown { app: AppId },
     /// Its request, under its own number.
     DirectAsk { app: AppId, id: AskId, ask: Ask },
     /// A request.
@@ -38,6 +42,8 @@ pub(crate) type AskReply = oneshot::Sender<Result<Reply, Refusal>>;
 pub(crate) enum Release {
     /// Nobody holds the application any more.
     App(AppId),
+    /// A connection of an application that speaks for itself is gone.
+    Direct { app: AppId, connection: u64 },
     /// Nobody holds the call any more.
     Call {
         app: AppId,
@@ -106,6 +112,20 @@ impl Drop for AppGuard {
     fn drop(&mut self) {
         // A server that is gone has let go of the application already.
         self.releases.send(Release::App(self.app)).ok();
+    }
+}
+
+/// Says when the connection of an application that speaks for itself is gone.
+#[derive(Debug)]
+pub(crate) struct DirectGuard {
+    pub(super) app: AppId,
+    pub(super) connection: u64,
+    pub(super) releases: mpsc::UnboundedSender<Release>,
+}
+
+impl DirectGuard {
+    pub(crate) const fn new(app: AppId, connection: u64, releases: mpsc::UnboundedSender<Release>) -> Self {
+        Self { app, connection, releases }
     }
 }
 

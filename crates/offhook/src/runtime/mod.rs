@@ -25,8 +25,8 @@ use tokio::time::Instant;
 use tracing::{debug, info, trace, warn};
 
 pub(crate) use command::{
-    AppGuard, AskReply, Attached, CallGuard, CallView, Command, Delivered, Joined, Release, Reply,
-    TerminalEnd, TerminalView,
+    AppGuard, AskReply, Attached, CallGuard, CallView, Command, Delivered, DirectGuard, Joined, Release,
+    Reply, TerminalEnd, TerminalView,
 };
 pub(crate) use direct::{DirectAnswer, DirectJoined};
 pub(crate) use host::{FromProvider, Hosted};
