@@ -40,6 +40,7 @@
 mod call;
 mod caps;
 mod cause;
+pub mod frame;
 mod key;
 mod line;
 mod link;
