@@ -91,10 +91,12 @@ mod app;
 mod audio;
 mod builder;
 mod call;
+pub mod carrier;
 mod clock;
 mod error;
 mod journal;
 mod line;
+mod lines;
 #[cfg(unix)]
 pub mod local;
 mod offhook;

@@ -45,6 +45,38 @@ pub enum FarAct {
     HangUp,
 }
 
+/// The schema by which a provider that is tested from outside offers far ends of its own: it dials `rig:answers`,
+/// `rig:busy` and so on (the words of [`Behaviour`]), and plays what [`LineOp::Extension`](offhook_spi::LineOp) asks with
+/// the word of a [`FarAct`] as data.
+pub const RIG: &str = "offhook.rig";
+
+impl Behaviour {
+    /// Its word in [`RIG`].
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Answers => "answers",
+            Self::Busy => "busy",
+            Self::HangsUp => "hangs_up",
+            Self::NeverAnswers => "never_answers",
+            Self::Rejects => "rejects",
+            Self::WrongNumber => "wrong_number",
+        }
+    }
+}
+
+impl FarAct {
+    /// Its word in [`RIG`].
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::CallAndGiveUp => "call_and_give_up",
+            Self::HangUp => "hang_up",
+        }
+    }
+}
+
 /// A provider under test with a far end that can be told what to do.
 pub trait Rig: Send {
     /// Makes the TSP, fresh for each test.

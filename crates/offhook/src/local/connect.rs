@@ -9,11 +9,11 @@ use offhook_core::{Answer, AppEvent, AppId, AppProfile, Ask, AskId, Sequence};
 use offhook_spi::{Moment, Refusal};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::serve::Lines;
-use super::wire::{Goodbye, Hello, Line, Nothing, Request, Session};
+use super::wire::{Goodbye, Hello, LONGEST_LINE, Line, Nothing, Request, Session};
 use crate::error::{Error, ErrorKind};
+use crate::lines::Lines;
 
 /// An application whose server runs in another process of this machine.
 ///
@@ -35,7 +35,7 @@ use crate::error::{Error, ErrorKind};
 pub struct Remote {
     session: Session,
     next: Sequence,
-    lines: Lines,
+    lines: Lines<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     last: u64,
     /// Events that came while an answer was waited for.
@@ -106,7 +106,7 @@ impl Remote {
         let mut remote = Self {
             session: Session { app: AppId(0), key: 0 },
             next: Sequence(0),
-            lines: Lines::new(reader),
+            lines: Lines::new(reader, LONGEST_LINE),
             writer,
             last: 0,
             early: VecDeque::new(),

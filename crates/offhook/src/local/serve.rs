@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use offhook_core::{AppId, AskId};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
@@ -19,6 +19,7 @@ use super::wire::{Goodbye, Hello, LONGEST_LINE, Line, Request, Session};
 use crate::app::Server;
 use crate::error::Error;
 use crate::journal::{Events, Told};
+use crate::lines::Lines;
 use crate::runtime::{Command, DirectAnswer, DirectGuard, DirectJoined};
 
 /// More requests of one application than this do not wait for their answers; it is read on when some have come.
@@ -108,7 +109,7 @@ async fn accept(server: Arc<Server>, listener: UnixListener) {
 /// Serves one application until either side closes.
 async fn serve(server: Arc<Server>, stream: UnixStream) {
     let (reader, mut writer) = stream.into_split();
-    let mut lines = Lines::new(reader);
+    let mut lines = Lines::new(reader, LONGEST_LINE);
     let because = match greet(&server, &mut lines).await {
         Ok(mut connection) => connection.run(&mut lines, &mut writer).await.err(),
         Err(because) => Some(because),
@@ -130,7 +131,7 @@ struct Connection {
     _guard: DirectGuard,
 }
 
-async fn greet(server: &Arc<Server>, lines: &mut Lines) -> Result<Connection, String> {
+async fn greet(server: &Arc<Server>, lines: &mut Lines<OwnedReadHalf>) -> Result<Connection, String> {
     let line = lines.next().await?.ok_or("expected a line with hello, found the end")?;
     let Hello { hello: profile, resume, from } =
         serde_json::from_slice(&line).map_err(|error| format!("expected a line with hello: {error}"))?;
@@ -156,7 +157,11 @@ async fn greet(server: &Arc<Server>, lines: &mut Lines) -> Result<Connection, St
 
 impl Connection {
     /// Passes on what comes from either side; the error is why the application is sent away.
-    async fn run(&mut self, lines: &mut Lines, writer: &mut OwnedWriteHalf) -> Result<(), String> {
+    async fn run(
+        &mut self,
+        lines: &mut Lines<OwnedReadHalf>,
+        writer: &mut OwnedWriteHalf,
+    ) -> Result<(), String> {
         let gone = |_: io::Error| "it does not read".to_owned();
         let next = self.events.position();
         send(writer, &Line::Welcome { app: self.app, session: self.session, next }).await.map_err(gone)?;
@@ -241,42 +246,4 @@ async fn send(writer: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(line)?;
     bytes.push(b'\n');
     writer.write_all(&bytes).await
-}
-
-/// Lines of bounded length.
-#[derive(Debug)]
-pub(super) struct Lines {
-    reader: BufReader<OwnedReadHalf>,
-    /// What has come of the present line; kept here so that reading may be interrupted.
-    line: Vec<u8>,
-}
-
-impl Lines {
-    pub(super) fn new(reader: OwnedReadHalf) -> Self {
-        Self { reader: BufReader::new(reader), line: Vec::new() }
-    }
-
-    /// The next line, or nothing at the end. Cancel safe.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
-        loop {
-            let room = LONGEST_LINE.saturating_sub(self.line.len());
-            let limit = u64::try_from(room).unwrap_or(u64::MAX);
-            let read = (&mut self.reader).take(limit).read_until(b'\n', &mut self.line).await;
-            match read {
-                Err(error) => return Err(error.to_string()),
-                Ok(_) if self.line.ends_with(b"\n") => {
-                    let line = std::mem::take(&mut self.line);
-                    if line.iter().all(u8::is_ascii_whitespace) {
-                        continue;
-                    }
-                    return Ok(Some(line));
-                }
-                Ok(0) if self.line.len() >= LONGEST_LINE => {
-                    return Err(format!("expected a line of at most {LONGEST_LINE} bytes"));
-                }
-                Ok(0) => return Ok(None),
-                Ok(_) => {}
-            }
-        }
-    }
 }

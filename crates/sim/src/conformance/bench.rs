@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use offhook_spi::{
-    CallInfo, CallKey, CallOp, CallState, HostLink, LineCaps, LineKey, Link, MspCommand, MspEvent, Op,
-    Outcome, Refusal, RequestId, SessionKey, StateKind, TspCommand, TspEvent, Version,
+    Address, CallInfo, CallKey, CallOp, CallState, HostLink, LineCaps, LineKey, LineOp, Link, MspCommand,
+    MspEvent, Op, Opaque, Outcome, Refusal, RequestId, SchemaId, SessionKey, StateKind, TspCommand, TspEvent,
+    Version,
 };
 
-use super::Rig;
+use super::{Behaviour, FarAct, RIG, Rig};
 use crate::watch::{MspWatch, TspWatch};
 
 /// How long a provider may take for anything that is not said to take longer.
@@ -118,6 +119,36 @@ impl Bench {
     #[must_use]
     pub fn declares(&self, op: Op) -> bool {
         self.caps.ops.contains(op)
+    }
+
+    /// The address of a far end that behaves so: the rig's, or one of the provider's own (schema [`RIG`]).
+    #[must_use]
+    pub fn address(&self, rig: &impl Rig, behaviour: Behaviour) -> Option<Address> {
+        let own = || self.has_rig().then(|| Address::new(format!("rig:{}", behaviour.word())));
+        rig.address(behaviour).or_else(own)
+    }
+
+    /// Lets a far end act: the rig's, or one of the provider's own. False when there is none.
+    ///
+    /// # Errors
+    /// The provider has far ends of its own and refuses.
+    pub async fn act(&mut self, rig: &mut impl Rig, act: FarAct) -> Result<bool, Failure> {
+        if rig.act(act).await {
+            return Ok(true);
+        }
+        if !self.has_rig() {
+            return Ok(false);
+        }
+        let (request, line) = (self.request(), self.line);
+        let data = Opaque { schema: SchemaId::new(RIG), data: act.word().to_owned() };
+        self.command(TspCommand::Line { request, line, op: LineOp::Extension { data } }).await?;
+        let word = act.word();
+        self.reply(request).await?.map_err(|no| Failure::new(format!("{RIG} '{word}' was refused: {no}")))?;
+        Ok(true)
+    }
+
+    fn has_rig(&self) -> bool {
+        self.caps.extensions.iter().any(|schema| schema.0 == RIG)
     }
 
     /// The line under test.

@@ -169,7 +169,7 @@ fn sample(op: Op, bench: &mut Bench) -> Option<CallOp> {
 }
 
 async fn call(rig: &impl Rig, bench: &mut Bench, whom: Behaviour) -> Result<Option<CallKey>, Failure> {
-    let Some(to) = rig.address(whom) else { return Ok(None) };
+    let Some(to) = bench.address(rig, whom) else { return Ok(None) };
     let key = bench.new_key();
     bench.done(key, CallOp::MakeCall { to, params: Box::new(CallParams::default()) }).await?;
     Ok(Some(key))
@@ -202,7 +202,7 @@ async fn two_calls(rig: &impl Rig, bench: &mut Bench) -> Result<Verdict, Failure
 }
 
 async fn drop_before_anything(rig: &impl Rig, bench: &mut Bench) -> Result<Verdict, Failure> {
-    let Some(to) = rig.address(Behaviour::Answers) else { return Ok(Verdict::NotTried) };
+    let Some(to) = bench.address(rig, Behaviour::Answers) else { return Ok(Verdict::NotTried) };
     let key = bench.new_key();
     let make = bench.operate(key, CallOp::MakeCall { to, params: Box::new(CallParams::default()) }).await?;
     let drop = bench.operate(key, CallOp::Drop { cause: None }).await?;
@@ -311,7 +311,7 @@ async fn hold(rig: &impl Rig, bench: &mut Bench) -> Result<Verdict, Failure> {
 }
 
 async fn offered(rig: &mut impl Rig, bench: &mut Bench, act: FarAct) -> Result<Option<CallKey>, Failure> {
-    if !rig.act(act).await {
+    if !bench.act(rig, act).await? {
         return Ok(None);
     }
     let (key, info) = bench.incoming().await?;
