@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use offhook_core::{
-    Answer, AppId, AppProfile, Ask, CallId, Interest, LineId, LineRecord, Privilege, Sequence,
+    Answer, AppId, AppProfile, AppRecord, Ask, CallId, Interest, LineId, LineRecord, PhoneRecord, Privilege,
+    Sequence,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -15,6 +16,7 @@ use crate::call::Call;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Events, Journal};
 use crate::line::{Line, Monitor};
+use crate::phone::Phone;
 use crate::runtime::{AppGuard, AskReply, Attached, Command, Delivered, Joined, Reply};
 
 /// The way from handles to the server.
@@ -124,6 +126,43 @@ impl App {
                 Err(Error::new(ErrorKind::InvalidParameter, operation(), detail))
             }
         }
+    }
+
+    /// All applications of the server, with those that lost their connection and may come back.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShutDown`].
+    pub async fn apps(&self) -> Result<Vec<AppRecord>, Error> {
+        match self.ask(|| "list the applications".to_owned(), Ask::Apps).await?.answer {
+            Answer::Apps { apps } => Ok(apps),
+            other => Err(unexpected("list the applications", &other)),
+        }
+    }
+
+    /// All phones of the server, also those that are away for the moment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ShutDown`].
+    pub async fn phones(&self) -> Result<Vec<PhoneRecord>, Error> {
+        match self.ask(|| "list the phones".to_owned(), Ask::Phones).await?.answer {
+            Answer::Phones { phones } => Ok(phones),
+            other => Err(unexpected("list the phones", &other)),
+        }
+    }
+
+    /// Finds a phone by its stable id or by its id in this server (`phone:1.1`).
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] names the phones that there are.
+    pub async fn phone(&self, name: &str) -> Result<Phone, Error> {
+        let phones = self.phones().await?;
+        let exact = phones.iter().find(|phone| phone.stable_id == name || phone.phone.to_string() == name);
+        exact.map(|phone| Phone::new(self.clone(), phone.phone, phone.stable_id.clone())).ok_or_else(|| {
+            let there: Vec<&str> = phones.iter().map(|phone| phone.stable_id.as_str()).collect();
+            let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+            let detail = format!("there is no such phone; there are: {there}");
+            Error::new(ErrorKind::NotFound, format!("find phone '{name}'"), detail)
+        })
     }
 
     /// Waits for the next incoming call on any line that this application has opened with

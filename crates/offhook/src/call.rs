@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offhook_core::{Answer, Ask, CallAsk, CallId, CallRecord, LineId, Sequence};
 use offhook_spi::{
-    Address, CallState, Cause, Digit, Gather, GatherEnd, GenerationEnd, OpSet, SessionStatistics,
+    Address, CallState, Cause, Digit, Gather, GatherEnd, GenerationEnd, OpSet, Outcome, SessionStatistics,
     StreamChange, StreamKey, Tone,
 };
 use tokio::sync::{oneshot, watch};
@@ -16,6 +16,9 @@ use crate::app::{App, unexpected};
 use crate::error::{Error, ErrorKind};
 use crate::journal::Events;
 use crate::runtime::{Attached, CallGuard, CallView, Delivered, Reply};
+
+mod joining;
+mod services;
 
 /// A call of an application.
 ///
@@ -272,6 +275,14 @@ impl Call {
 
     async fn act(&self, verb: &str, op: CallAsk) -> Result<(), Error> {
         self.request(verb, op).await.map(|_| ())
+    }
+
+    /// An operation that brings more than success.
+    async fn outcome(&self, verb: &str, op: CallAsk) -> Result<Outcome, Error> {
+        match self.request(verb, op).await?.answer {
+            Answer::Done { outcome } => Ok(outcome),
+            other => Err(unexpected(format!("{verb} {}", self.id), &other)),
+        }
     }
 
     pub(crate) async fn request(&self, verb: &str, op: CallAsk) -> Result<Reply, Error> {

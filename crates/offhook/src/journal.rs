@@ -202,6 +202,8 @@ pub(crate) fn call_of(event: &AppEvent) -> Option<CallId> {
         | AppEvent::EndOfFile { call, .. }
         | AppEvent::Gathered { call, .. }
         | AppEvent::Generated { call, .. }
+        | AppEvent::Hub { call, .. }
+        | AppEvent::MediaHeard { call, .. }
         | AppEvent::Owners { call, .. }
         | AppEvent::Recorded { call, .. }
         | AppEvent::Redirected { call, .. }

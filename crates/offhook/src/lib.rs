@@ -100,6 +100,7 @@ mod lines;
 #[cfg(unix)]
 pub mod local;
 mod offhook;
+mod phone;
 mod runtime;
 mod terminal;
 pub mod trace;
@@ -111,11 +112,13 @@ pub use error::{Error, ErrorKind, Fault};
 pub use journal::{Events, JournalEntry, Told};
 pub use line::{Line, Monitor};
 pub use offhook::Offhook;
+pub use phone::Phone;
 pub use terminal::{Placed, Playback, Recorded, Recording, ToneDetector, ToneHeard};
 
 pub use offhook_core::{
-    Answer, AppEvent, AppId, AppProfile, Ask, CallAsk, CallId, CallRecord, Config, Incoming, Interest,
-    LineId, LinePolicy, LineRecord, Opening, Privilege, Sequence, Unowned,
+    Answer, AppEvent, AppId, AppProfile, AppRecord, Ask, ButtonState, CallAsk, CallId, CallRecord, Config,
+    HandOff, HookState, HubId, Incoming, Interest, LineAsk, LineId, LinePolicy, LineRecord, Opening, PhoneId,
+    PhoneRecord, PhoneState, Privilege, Purpose, Sequence, Tie, Unowned,
 };
 #[cfg(feature = "rtp")]
 pub use offhook_rtp::SampleRate;

@@ -3,8 +3,10 @@
 
 use std::fmt;
 
-use offhook_core::{AppEvent, Ask, Interest, LineId, LineRecord, Privilege};
-use offhook_spi::{Address, CallParams, Service};
+use offhook_core::{Answer, AppEvent, Ask, Interest, LineAsk, LineId, LineRecord, Privilege};
+use offhook_spi::{
+    Address, AddressIndex, CallParams, ForwardRule, ForwardWhen, Opaque, Outcome, PickupTarget, Service,
+};
 
 use crate::app::{App, unexpected};
 use crate::call::Call;
@@ -127,6 +129,22 @@ impl Line {
         self.app.open_line(|| format!("open line '{}'", self.name), self.id, interest).await
     }
 
+    /// The calls that live on the line. This application becomes a monitor of those that it had no handle on;
+    /// the line has to be open for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidState`] when the line is not open.
+    pub async fn calls(&self) -> Result<Vec<Call>, Error> {
+        let operation = || format!("list the calls of line '{}'", self.name);
+        let reply = self.app.ask(operation, Ask::LineCalls { line: self.id }).await?;
+        match reply.attached {
+            Attached::Calls(calls) => {
+                Ok(calls.into_iter().map(|call| Call::new(self.app.clone(), call)).collect())
+            }
+            _ => Err(unexpected(operation(), &reply.answer)),
+        }
+    }
+
     /// Waits for the next incoming call of this line; the application owns it. The first use opens the
     /// line, open it earlier with [`Line::open`] to miss no call.
     ///
@@ -137,6 +155,101 @@ impl Line {
     pub async fn incoming(&self) -> Result<Call, Error> {
         self.open(Interest::OWN_AUDIO).await?;
         self.app.next_call(Some(self.id), Privilege::Owner).await
+    }
+}
+
+/// What a line does beside calls. Asking opens the line to dial.
+impl Line {
+    /// Replaces all forwarding rules of the line's first address; none cancels them. A rule without
+    /// destination means do not disturb. [`LineStatus::forwarding`](crate::spi::LineStatus::forwarding) tells
+    /// once they are in force. Requires `forward`, or `forward_do_not_disturb`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`], [`ErrorKind::InvalidAddress`], and what the provider says.
+    pub async fn forward(&self, rules: Vec<ForwardRule>) -> Result<(), Error> {
+        self.ask(LineAsk::Forward { address: AddressIndex(0), rules }).await.map(|_| ())
+    }
+
+    /// Turns every call away until other rules are set. Requires `forward_do_not_disturb`.
+    ///
+    /// # Errors
+    /// As [`Line::forward`].
+    pub async fn do_not_disturb(&self) -> Result<(), Error> {
+        let rule = ForwardRule { when: ForwardWhen::Always, caller: None, to: None, after: None };
+        self.forward(vec![rule]).await
+    }
+
+    /// Answers a call that alerts or is held elsewhere. Requires `pickup`, `pickup_group` or `pickup_held`.
+    ///
+    /// # Errors
+    /// As [`Line::call`].
+    pub async fn pick_up(&self, what: PickupTarget) -> Result<Call, Error> {
+        self.fetch("pick up a call", LineAsk::Pickup { what }).await.map(|(call, _)| call)
+    }
+
+    /// Fetches a call that was parked; it is a new call. Requires `unpark`.
+    ///
+    /// # Errors
+    /// As [`Line::call`].
+    pub async fn unpark(&self, at: impl Into<String>) -> Result<Call, Error> {
+        self.fetch("fetch a call", LineAsk::Unpark { at: Address::new(at) }).await.map(|(call, _)| call)
+    }
+
+    /// Starts a conference from nothing; gives it, and a consultation call for the first member. Requires
+    /// `setup_conference_empty`.
+    ///
+    /// # Errors
+    /// As [`Line::call`].
+    pub async fn conference(&self) -> Result<(Call, Call), Error> {
+        let operation = "set up a conference";
+        let (conference, consultation) = self.fetch(operation, LineAsk::SetupConference).await?;
+        let detail = "the answer names one call";
+        let missing = || Error::new(ErrorKind::OperationFailed, operation, detail);
+        consultation.map(|consultation| (conference, consultation)).ok_or_else(missing)
+    }
+
+    /// Cancels a call completion that [`Call::complete`] asked for. Requires `uncomplete_call`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when it was used or cancelled, [`ErrorKind::NotOwner`] when another
+    /// application asked for it.
+    pub async fn cancel_completion(&self, id: u64) -> Result<(), Error> {
+        self.ask(LineAsk::UncompleteCall { id }).await.map(|_| ())
+    }
+
+    /// Asks for an operation of the vendor's own; gives its data, where there is any. Requires `extension`,
+    /// and the schema among the line's extensions.
+    ///
+    /// # Errors
+    /// As [`Line::forward`].
+    pub async fn extension(&self, data: Opaque) -> Result<Option<Opaque>, Error> {
+        Ok(match self.ask(LineAsk::Extension { data }).await? {
+            Answer::Done { outcome: Outcome::Data { data } } => Some(data),
+            _ => None,
+        })
+    }
+
+    /// Asks for any operation on the line, for example [`LineAsk::SetStatus`]; the others here are short forms
+    /// of it.
+    ///
+    /// # Errors
+    /// As [`Line::forward`].
+    pub async fn ask(&self, op: LineAsk) -> Result<Answer, Error> {
+        let operation = || format!("ask something of line '{}'", self.name);
+        Ok(self.app.ask(operation, Ask::Line { line: self.id, op }).await?.answer)
+    }
+
+    async fn fetch(&self, verb: &str, op: LineAsk) -> Result<(Call, Option<Call>), Error> {
+        let operation = || format!("{verb} on line '{}'", self.name);
+        let reply = self.app.ask(operation, Ask::Line { line: self.id, op }).await?;
+        let Attached::Calls(calls) = reply.attached else {
+            return Err(unexpected(operation(), &reply.answer));
+        };
+        let mut calls = calls.into_iter().map(|call| Call::new(self.app.clone(), call));
+        match calls.next() {
+            Some(first) => Ok((first, calls.next())),
+            None => Err(unexpected(operation(), &reply.answer)),
+        }
     }
 }
 

@@ -187,13 +187,16 @@ impl AppState {
     }
 
     fn hear_new(&mut self, record: &CallRecord) {
-        let known = self.calls.contains_key(&record.call);
+        // A monitor that was made an owner finds the call among those that it owns.
+        let before = self.calls.get(&record.call).map(|held| held.privilege);
+        let known = before.is_some_and(|before| before >= record.privilege);
         let held = self.hold(record.call, record.line, record.privilege);
         held.privilege = record.privilege;
         held.enter(&record.state, record.allowed);
         if !known {
             held.given = true;
             let (line, call, privilege) = (record.line, record.call, record.privilege);
+            self.offers.retain(|offer| offer.call != call);
             self.offers.push_back(Offer { line, call, privilege });
             self.match_offers();
         }

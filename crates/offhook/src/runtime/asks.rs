@@ -32,7 +32,9 @@ pub(super) enum Follow {
     Call(CallId),
     Gathering(CallId, oneshot::Receiver<Gathered>),
     Generation(CallId, oneshot::Receiver<GenerationEnd>),
-    /// The line from which a call is made.
+    /// The privilege that the application wants on a call.
+    Privilege(CallId, Privilege),
+    /// The line from which a call is made or fetched.
     Line(LineId),
     /// The call on which a file is played or recorded, which will end.
     File(CallId),
@@ -226,7 +228,8 @@ impl AppState {
     /// Prepares for what follows the answer to a request.
     fn follow_up(&mut self, id: AskId, ask: &Ask) -> Follow {
         match ask {
-            Ask::MakeCall { line, .. } => Follow::Line(*line),
+            Ask::Line { line, .. } | Ask::MakeCall { line, .. } => Follow::Line(*line),
+            Ask::SetPrivilege { call, privilege } => Follow::Privilege(*call, *privilege),
             Ask::Call { call, op } => match (op, self.calls.get_mut(call)) {
                 (CallAsk::GatherDigits { gather: Some(_) }, Some(held)) => {
                     Follow::Gathering(*call, held.expect_gathering(id))
@@ -258,7 +261,8 @@ impl AppState {
             Follow::Opening(line, None) => {
                 self.lines.remove(line);
             }
-            Follow::Call(_) | Follow::File(_) | Follow::Line(_) | Follow::Nothing => {}
+            Follow::Call(_) | Follow::File(_) | Follow::Line(_) | Follow::Nothing | Follow::Privilege(..) => {
+            }
         }
     }
 
@@ -272,6 +276,15 @@ impl AppState {
                 Some(held) => self.attach_calls(&[*new], held.line()),
                 None => Attached::Nothing,
             },
+            (Answer::Conference { conference, consultation }, Follow::Line(line)) => {
+                self.attach_calls(&[*conference, *consultation], line)
+            }
+            (Answer::Done { .. }, Follow::Privilege(call, privilege)) => {
+                if let Some(held) = self.calls.get_mut(&call) {
+                    held.privilege = privilege;
+                }
+                Attached::Nothing
+            }
             (Answer::Conference { conference, consultation }, Follow::Call(call)) => {
                 match self.calls.get(&call) {
                     Some(held) => self.attach_calls(&[*conference, *consultation], held.line()),
