@@ -36,6 +36,9 @@ pub(crate) enum Command {
     Line(Line),
     /// Say what a line dials for a number, and why
     Number(Number),
+    /// Ask a provider whether it keeps the contract
+    #[command(subcommand)]
+    Provider(Provider),
     /// Register the lines that want it
     Register(Register),
     /// Run the lines for applications in other processes until interrupted
@@ -139,6 +142,26 @@ pub(crate) struct Number {
 pub(crate) enum Reach {
     Local,
     LongDistance,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Provider {
+    /// Ask all questions of the conformance suite; exit code 0 only when none failed
+    Test(ProviderTest),
+    /// Serve a built-in provider on standard input and output, in lines of JSON
+    Serve {
+        /// `sim` or `null`
+        provider: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProviderTest {
+    /// `sim`, `null`, or the path of a program that is a provider
+    pub(crate) provider: String,
+    /// Run a built-in provider as a child process
+    #[arg(long)]
+    pub(crate) process: bool,
 }
 
 #[derive(Args, Debug)]

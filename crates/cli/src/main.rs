@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod line;
 mod number;
+mod provider;
 mod serve;
 mod show;
 mod trace;
@@ -45,6 +46,8 @@ async fn main() -> ExitCode {
 async fn run(show: Show, cli: Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Demo(demo) => return demo::run(show, demo, cli.trace.as_deref()).await,
+        Command::Provider(args::Provider::Test(args)) => return provider::test(show, args).await,
+        Command::Provider(args::Provider::Serve { provider }) => return provider::serve(provider).await,
         Command::Trace(what) => return trace::run(show, what),
         Command::Watch(args::Watch { line, server: Some(socket) }) => {
             return serve::watch(show, socket.clone(), line.as_deref()).await;
@@ -87,7 +90,7 @@ async fn serve(
         Command::Register(args) => line::register(show, app, &args).await,
         Command::Serve(args) => serve::run(show, server, app, args.socket).await,
         Command::Watch(args) => line::watch(show, app, args.line.as_deref()).await,
-        Command::Demo(_) | Command::Number(_) | Command::Trace(_) => Ok(()),
+        Command::Demo(_) | Command::Number(_) | Command::Provider(_) | Command::Trace(_) => Ok(()),
     }
 }
 

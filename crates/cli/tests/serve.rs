@@ -129,3 +129,39 @@ fn no_server_is_said_with_what_to_do() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("no/such/offhook.sock") && said.contains("`offhook serve`"), "{said}");
 }
+
+/// Runs `offhook provider test` and gives the report's object.
+fn tested(args: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_offhook"))
+        .args(["--json", "provider", "test"])
+        .args(args)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["clean"]), (&json!("report"), &json!(true)), "{said}");
+    last
+}
+
+#[test]
+fn a_provider_that_can_do_nothing_keeps_the_contract_here_and_as_a_process() {
+    let here = tested(&["null"]);
+    assert_eq!(tested(&["null", "--process"])["tests"], here["tests"]);
+}
+
+#[test]
+fn what_is_no_provider_is_wrong_usage_or_fails_with_its_reason() {
+    for (provider, code, expected) in [
+        ("no-such-thing", 2, "expected sim, null, or the path of a program"),
+        ("/bin/true", 1, "ended before it introduced itself"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_offhook"))
+            .args(["provider", "test", provider])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Rigs for the providers of this crate: the simulated exchange, and one that can do nothing.
+
+use std::time::Duration;
+
+use offhook_spi::{
+    Address, AddressCaps, Cause, DynMsp, DynTsp, LineCaps, LineKey, LineStatus, Manifest, Party,
+    ProviderError, Refusal, RefusalKind, Reply, RequestId, Tsp, TspCommand, TspEvent, TspLink, VersionRange,
+};
+
+use super::{Behaviour, FarAct, Rig};
+use crate::{ExchangeConfig, Script, SimCaller, SimMsp, SimTsp, Step};
+
+/// The simulated exchange, whose far ends do as they are called.
+#[derive(Debug, Default)]
+pub struct SimRig {
+    caller: Option<SimCaller>,
+    media: bool,
+}
+
+impl SimRig {
+    /// With its media provider.
+    #[must_use]
+    pub fn with_media() -> Self {
+        Self { media: true, ..Self::default() }
+    }
+
+    /// The address of a far end of the exchange that behaves so.
+    #[must_use]
+    pub fn far_end(behaviour: Behaviour) -> Address {
+        Address::new(match behaviour {
+            Behaviour::Answers => "sim:echo",
+            Behaviour::Busy => "sim:busy",
+            Behaviour::HangsUp => "sim:hangs-up",
+            Behaviour::NeverAnswers => "sim:no-answer",
+            Behaviour::Rejects => "sim:rejects",
+            Behaviour::WrongNumber => "sim:wrong-number",
+        })
+    }
+}
+
+impl Rig for SimRig {
+    async fn tsp(&mut self) -> Box<dyn DynTsp> {
+        let config = ExchangeConfig { media: self.media, ..ExchangeConfig::default() };
+        let (exchange, caller) = SimTsp::new(config);
+        self.caller = Some(caller);
+        Box::new(exchange)
+    }
+
+    fn msp(&mut self) -> Option<Box<dyn DynMsp>> {
+        self.media.then(|| Box::new(SimMsp) as Box<dyn DynMsp>)
+    }
+
+    fn address(&self, behaviour: Behaviour) -> Option<Address> {
+        Some(Self::far_end(behaviour))
+    }
+
+    async fn act(&mut self, act: FarAct) -> bool {
+        let Some(caller) = &self.caller else { return false };
+        let script = match act {
+            FarAct::Call => Script::new([Step::Answer]),
+            FarAct::CallAndGiveUp => {
+                Script::new([Step::Wait(Duration::from_secs(1)), Step::HangUp(Cause::NormalClearing)])
+            }
+            FarAct::HangUp => return false,
+        };
+        caller.ring(1, Party::default(), script).await;
+        true
+    }
+}
+
+/// A provider with one line that can do nothing.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing")]
+pub struct NullTsp;
+
+/// [`NullTsp`] and nobody at the other end.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing")]
+pub struct NullRig;
+
+impl Tsp for NullTsp {
+    fn manifest(&self) -> Manifest {
+        Manifest {
+            name: "null".to_owned(),
+            vendor: "offhook".to_owned(),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            spi: VersionRange::CURRENT,
+            schemas: Vec::new(),
+        }
+    }
+
+    async fn run(self, mut link: TspLink) -> Result<(), ProviderError> {
+        let caps = LineCaps {
+            addresses: vec![AddressCaps { address: "null".to_owned(), ..AddressCaps::default() }],
+            ..LineCaps::default()
+        };
+        let (line, stable_id, status) = (LineKey(1), "null".to_owned(), LineStatus::default());
+        let up = TspEvent::LineUp { line, stable_id, caps: Box::new(caps), status };
+        // A host that has gone closes the link, and the loop below ends.
+        link.emit(up).await.ok();
+        link.emit(TspEvent::Ready).await.ok();
+        while let Some(command) = link.next().await {
+            if let Some(reply) = reply(&command) {
+                link.emit(reply).await.ok();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opening the line is all that it can.
+fn reply(command: &TspCommand) -> Option<TspEvent> {
+    let (request, result): (RequestId, Reply) = match command {
+        TspCommand::Open { request, .. } => (*request, Reply::DONE),
+        TspCommand::Call { request, op, .. } => (*request, cannot(op.required().name())),
+        TspCommand::Line { request, op, .. } => (*request, cannot(op.required().name())),
+        TspCommand::Phone { request, .. } => (*request, cannot("set_phone")),
+        _ => return None,
+    };
+    Some(TspEvent::Reply { request, result })
+}
+
+fn cannot(name: &str) -> Reply {
+    Reply::Refused(Refusal::new(RefusalKind::Unsupported, format!("the null line cannot {name}")))
+}
+
+impl Rig for NullRig {
+    async fn tsp(&mut self) -> Box<dyn DynTsp> {
+        Box::new(NullTsp)
+    }
+
+    fn msp(&mut self) -> Option<Box<dyn DynMsp>> {
+        None
+    }
+
+    fn address(&self, _behaviour: Behaviour) -> Option<Address> {
+        None
+    }
+
+    async fn act(&mut self, _act: FarAct) -> bool {
+        false
+    }
+}
