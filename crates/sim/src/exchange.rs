@@ -2,13 +2,16 @@
 //! The simulated exchange: a TSP whose network is a table of scripts. Pure; its driver is
 //! [`SimTsp`](crate::SimTsp), its clock in tests is the [`World`](crate::World).
 
+mod calls;
+mod conference;
+mod consult;
 mod far;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use offhook_spi::{
-    Address, AddressCaps, AddressKind, CallDirection, CallInfo, CallKey, CallOp, CallState, Cause, LineCaps,
+    AddressCaps, AddressKind, CallDirection, CallInfo, CallKey, CallReason, CallState, Cause, LineCaps,
     LineKey, LineStatus, Machine, Manifest, MediaSet, Moment, Op, OpSet, Party, Refusal, RefusalKind, Reply,
     RequestId, SchemaId, SessionKey, SessionWish, TspCommand, TspEvent, VersionRange,
 };
@@ -17,6 +20,7 @@ use crate::alarm::Alarms;
 use crate::random::Random;
 use crate::script::{Script, Step};
 use crate::sound::{SIM_SCHEMA, Sound};
+use calls::Asked;
 use far::FarEnd;
 
 /// How an exchange is made.
@@ -93,26 +97,42 @@ struct Line {
 #[derive(Debug)]
 struct Call {
     line: LineKey,
-    direction: CallDirection,
+    info: Box<CallInfo>,
     session: Option<SessionKey>,
+    state: CallState,
     answered: bool,
-    held: bool,
     far: FarEnd,
+    /// What was dialled so far, while more is to come.
+    dialled: Option<String>,
+    /// The call that this one was started about, or the one started about this.
+    consults: Option<CallKey>,
+    consulted_by: Option<CallKey>,
+    is_conference: bool,
+    member_of: Option<CallKey>,
     /// Alarms with an older ticket are void.
     ticket: u64,
 }
 
 impl Call {
-    /// Whether an operation comes at the wrong moment; a core asks so only when it was overtaken.
-    fn is_senseless(&self, op: &CallOp) -> bool {
-        match op {
-            CallOp::Accept | CallOp::Answer | CallOp::Redirect { .. } => {
-                self.answered || self.direction == CallDirection::Outgoing
-            }
-            CallOp::Hold => !self.answered || self.held,
-            CallOp::Unhold => !self.held,
-            _ => false,
+    fn new(line: LineKey, far: FarEnd, info: CallInfo) -> Self {
+        Self {
+            line,
+            info: Box::new(info),
+            session: None,
+            state: CallState::Unknown,
+            answered: false,
+            far,
+            dialled: None,
+            consults: None,
+            consulted_by: None,
+            is_conference: false,
+            member_of: None,
+            ticket: 0,
         }
+    }
+
+    const fn direction(&self) -> CallDirection {
+        self.info.direction
     }
 }
 
@@ -143,8 +163,33 @@ pub struct Exchange {
 
 impl Exchange {
     /// What the exchange does for a line; everything else is refused by the core.
-    pub const OPS: [Op; 7] =
-        [Op::Accept, Op::Answer, Op::Drop, Op::Hold, Op::MakeCall, Op::Redirect, Op::Unhold];
+    pub const OPS: [Op; 22] = [
+        Op::Accept,
+        Op::AddToConference,
+        Op::Answer,
+        Op::BlindTransfer,
+        Op::CompleteTransfer,
+        Op::CompleteTransferAsConference,
+        Op::Dial,
+        Op::Drop,
+        Op::Hold,
+        Op::MakeCall,
+        Op::MakeCallPartial,
+        Op::PrepareAddToConference,
+        Op::Redirect,
+        Op::RemoveFromConference,
+        Op::SetCallData,
+        Op::SetMediaMode,
+        Op::SetupConference,
+        Op::SetupConferenceEmpty,
+        Op::SetupTransfer,
+        Op::SetupTransferOneStep,
+        Op::SwapHold,
+        Op::Unhold,
+    ];
+
+    /// Parties that fit in one conference.
+    pub const CONFERENCE_MAX_PARTIES: u32 = 6;
 
     /// Makes an exchange; its lines come up with the first message.
     #[must_use]
@@ -208,6 +253,7 @@ impl Exchange {
             media: MediaSet::AUDIO,
             session: self.config.media.then_some(wish),
             addresses: vec![address],
+            conference_max_parties: Self::CONFERENCE_MAX_PARTIES,
             ..LineCaps::default()
         };
         self.out.push_back(TspEvent::LineUp {
@@ -235,7 +281,7 @@ impl Exchange {
             }
             TspCommand::Close { line } => self.close(now, line),
             TspCommand::Call { request, line, call, session, op } => {
-                self.operate(now, request, line, call, session, op);
+                self.operate(now, &Asked { request, line, call, session }, op);
             }
             TspCommand::Session { call, session } => {
                 if let Some(call) = self.calls.get_mut(&call) {
@@ -275,213 +321,6 @@ impl Exchange {
         }
     }
 
-    fn operate(
-        &mut self,
-        now: Moment,
-        request: RequestId,
-        line: LineKey,
-        call: CallKey,
-        session: Option<SessionKey>,
-        op: CallOp,
-    ) {
-        if let CallOp::MakeCall { to, params } = op {
-            self.make_call(now, request, line, call, session, &to);
-            if let (Some(patience), true) = (params.no_answer_timeout, self.calls.contains_key(&call)) {
-                self.alarms.set(now + patience, Alarm::NoAnswer { call });
-            }
-            return;
-        }
-        let Some(at) = self.calls.get(&call) else {
-            let refusal = Refusal::new(RefusalKind::StaleHandle, format!("{call} has ended"));
-            return self.reply(now, request, Err(refusal), Vec::new());
-        };
-        let is_senseless = at.is_senseless(&op);
-        if !OpSet::from(Self::OPS).contains(op.required()) {
-            return self.unknown(request);
-        }
-        if is_senseless {
-            let why = format!("{call} is in no state for {}", op.required());
-            return self.reply(now, request, Err(Refusal::new(RefusalKind::InvalidState, why)), Vec::new());
-        }
-        // The reply leaves before the states: what follows is emitted by the far end's machinery, so it
-        // is replied at once even where the network is slow.
-        self.out.push_back(TspEvent::Reply { request, result: Reply::DONE });
-        match op {
-            CallOp::Accept => self.accept(call),
-            CallOp::Answer => self.answer(now, call),
-            CallOp::Drop { cause } => self.drop_call(now, call, cause),
-            CallOp::Hold => self.hold(call, true),
-            CallOp::Unhold => self.hold(call, false),
-            CallOp::Redirect { .. } => {
-                self.far_ends(now, call, Cause::Redirected);
-                self.idle(call);
-            }
-            _ => {}
-        }
-    }
-
-    fn make_call(
-        &mut self,
-        now: Moment,
-        request: RequestId,
-        line: LineKey,
-        key: CallKey,
-        session: Option<SessionKey>,
-        to: &Address,
-    ) {
-        let far = match self.find(to) {
-            Ok(far) => far,
-            Err(refusal) => return self.reply(now, request, Err(refusal), Vec::new()),
-        };
-        self.made += 1;
-        let call = Call {
-            line,
-            direction: CallDirection::Outgoing,
-            session,
-            answered: false,
-            held: false,
-            far,
-            ticket: 0,
-        };
-        self.calls.insert(key, call);
-        self.out.push_back(TspEvent::Reply { request, result: Reply::DONE });
-        self.state(key, CallState::Dialing);
-        self.begin(now, key, line);
-    }
-
-    /// The far end for an address: another line, a script of the configuration, or a well-known one.
-    fn find(&self, to: &Address) -> Result<FarEnd, Refusal> {
-        let name = to.as_str().strip_prefix("sim:").unwrap_or(to.as_str());
-        if let Some(line) = self.line(name) {
-            return Ok(FarEnd::Line { line, call: None });
-        }
-        let script = self.config.scripts.get(name).cloned().or_else(|| Script::named(name));
-        script.map(FarEnd::scripted).ok_or_else(|| {
-            let names: Vec<&str> = Script::NAMES.iter().map(|(name, _)| *name).collect();
-            let known = names.join(", ");
-            Refusal::new(RefusalKind::InvalidAddress, format!("nobody is called '{name}'; there are {known}"))
-        })
-    }
-
-    fn begin(&mut self, now: Moment, key: CallKey, from: LineKey) {
-        if self.random.one_in(self.config.faults.congestion_one_in) {
-            return self.far_hangs_up(now, key, Cause::Congestion);
-        }
-        if self.random.one_in(self.config.faults.cut_off_one_in) {
-            let after = self.random.between(Duration::ZERO, Duration::from_secs(60));
-            self.alarms.set(now + after, Alarm::CutOff { call: key });
-        }
-        let caller = self.lines.get(&from).map(|line| line.name.clone()).unwrap_or_default();
-        match self.calls.get(&key).map(|call| &call.far) {
-            Some(FarEnd::Line { line, .. }) => {
-                let line = *line;
-                self.ring_line(now, key, line, &caller);
-            }
-            Some(FarEnd::Scripted { .. }) => self.run(now, key),
-            None => {}
-        }
-    }
-
-    fn ring_line(&mut self, now: Moment, from: CallKey, line: LineKey, caller: &str) {
-        let open = self.lines.get(&line).is_some_and(|line| line.open && line.present);
-        if !open {
-            return self.far_hangs_up(now, from, Cause::SubscriberAbsent);
-        }
-        let caller = Party {
-            address: Some(Address::new(format!("sim:{caller}"))),
-            name: Some(caller.to_owned()),
-            ..Party::default()
-        };
-        let far = self.calls.get(&from).map(|call| call.line).unwrap_or(line);
-        let key = self.offer(line, caller, FarEnd::Line { line: far, call: Some(from) });
-        if let Some(FarEnd::Line { call, .. }) = self.calls.get_mut(&from).map(|call| &mut call.far) {
-            *call = Some(key);
-        }
-        self.state(from, CallState::Proceeding);
-    }
-
-    fn offer(&mut self, line: LineKey, caller: Party, far: FarEnd) -> CallKey {
-        self.serial += 1;
-        self.made += 1;
-        let key = CallKey::provider(self.serial);
-        let called = self.lines.get(&line).map(|line| line.name.clone()).unwrap_or_default();
-        let info = CallInfo {
-            direction: CallDirection::Incoming,
-            caller,
-            called: Party { address: Some(Address::new(format!("sim:{called}"))), ..Party::default() },
-            media: MediaSet::AUDIO,
-            call_id: Some(format!("sim-{}", self.serial)),
-            ..CallInfo::default()
-        };
-        let call = Call {
-            line,
-            direction: CallDirection::Incoming,
-            session: None,
-            answered: false,
-            held: false,
-            far,
-            ticket: 0,
-        };
-        self.calls.insert(key, call);
-        let state = CallState::Offering;
-        self.out.push_back(TspEvent::NewCall { line, call: key, info: Box::new(info), state });
-        key
-    }
-
-    fn accept(&mut self, key: CallKey) {
-        self.state(key, CallState::Accepted);
-        if let Some(other) = self.other(key) {
-            self.state(other, CallState::Ringback);
-        }
-    }
-
-    fn answer(&mut self, now: Moment, key: CallKey) {
-        self.connect(key);
-        match self.other(key) {
-            Some(other) => self.connect(other),
-            None => self.run(now, key),
-        }
-    }
-
-    fn connect(&mut self, key: CallKey) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        call.answered = true;
-        self.state(key, CallState::CONNECTED);
-        self.relay(key, Sound::Flow { flow: offhook_spi::Flowing::Both });
-    }
-
-    fn hold(&mut self, key: CallKey, hold: bool) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        call.held = hold;
-        let flow = if hold { offhook_spi::Flowing::Neither } else { offhook_spi::Flowing::Both };
-        self.state(key, if hold { CallState::OnHold } else { CallState::CONNECTED });
-        self.relay(key, Sound::Flow { flow });
-        if let Some(other) = self.other(key) {
-            self.told_of_hold(other, hold);
-        }
-    }
-
-    fn drop_call(&mut self, now: Moment, key: CallKey, cause: Option<Cause>) {
-        let Some(call) = self.calls.get(&key) else { return };
-        let usual = match (call.answered, call.direction) {
-            (true, _) => Cause::NormalClearing,
-            (false, CallDirection::Incoming) => Cause::CallRejected,
-            (false, CallDirection::Outgoing) => Cause::Cancelled,
-        };
-        self.far_ends(now, key, cause.unwrap_or(usual));
-        self.idle(key);
-    }
-
-    /// Tells the other line of a call between lines that this side has gone.
-    fn far_ends(&mut self, now: Moment, key: CallKey, cause: Cause) {
-        if let Some(other) = self.other(key) {
-            if let Some(FarEnd::Line { call, .. }) = self.calls.get_mut(&other).map(|call| &mut call.far) {
-                *call = None;
-            }
-            self.far_hangs_up(now, other, cause);
-        }
-    }
-
     fn close(&mut self, now: Moment, key: LineKey) {
         if let Some(line) = self.lines.get_mut(&key) {
             line.open = false;
@@ -510,30 +349,6 @@ impl Exchange {
         }
         self.out.push_back(TspEvent::LineDown { line: key });
     }
-
-    fn other(&self, key: CallKey) -> Option<CallKey> {
-        match self.calls.get(&key)?.far {
-            FarEnd::Line { call, .. } => call,
-            FarEnd::Scripted { .. } => None,
-        }
-    }
-
-    fn state(&mut self, call: CallKey, state: CallState) {
-        if self.calls.contains_key(&call) {
-            self.out.push_back(TspEvent::CallState { call, state, allowed: None });
-        }
-    }
-
-    fn idle(&mut self, key: CallKey) {
-        self.state(key, CallState::Idle);
-        self.calls.remove(&key);
-    }
-
-    fn relay(&mut self, call: CallKey, sound: Sound) {
-        if self.calls.get(&call).is_some_and(|call| call.session.is_some()) {
-            self.out.push_back(TspEvent::Relay { call, to: None, data: sound.into_opaque() });
-        }
-    }
 }
 
 impl Machine for Exchange {
@@ -545,8 +360,8 @@ impl Machine for Exchange {
             ExchangeInput::Command(command) => self.command(now, command),
             ExchangeInput::Plug { line, present } => self.plug(now, line, present),
             ExchangeInput::Ring { line, caller, script } => {
-                if self.lines.get(&line).is_some_and(|line| line.open && line.present) {
-                    let key = self.offer(line, caller, FarEnd::scripted(script));
+                if self.is_open(line) {
+                    let key = self.offer(line, caller, FarEnd::scripted(script), CallReason::Direct);
                     self.run(now, key);
                 }
             }

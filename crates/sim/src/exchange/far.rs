@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use offhook_spi::{
-    CallDirection, CallInfo, CallKey, CallState, Cause, ConnectedMode, Digit, Flowing, LineKey, MediaSet,
-    Moment, Party, TspEvent,
+    CallDirection, CallKey, CallState, Cause, ConnectedMode, Digit, Flowing, LineKey, Moment, Party, TspEvent,
 };
 
 use super::{Alarm, Exchange, Waiting};
@@ -15,8 +14,13 @@ use crate::sound::Sound;
 /// How far apart a far end presses keys.
 const KEY_SPACING: Duration = Duration::from_millis(150);
 
+/// How long a far end needs to notice that it talks to somebody else.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(super) enum FarEnd {
+    /// Nobody (yet): digits are to come, or the call is a conference.
+    Nobody,
     /// Another line; its call once that is offered, until it ends.
     Line { line: LineKey, call: Option<CallKey> },
     /// A script; `at` is the next step.
@@ -48,8 +52,8 @@ impl Exchange {
         *waiting = Waiting::Nothing;
         let step = script.steps.get(*at)?.clone();
         *at += 1;
-        // A caller does not ring or proceed: such steps belong to calls that go out.
-        let skip = call.direction == CallDirection::Incoming && step.is_network();
+        // Neither a caller nor one that took over an answered call rings or proceeds.
+        let skip = (call.direction() == CallDirection::Incoming || call.answered) && step.is_network();
         if skip { self.next_step(key) } else { Some(step) }
     }
 
@@ -93,7 +97,7 @@ impl Exchange {
 
     fn far_answers(&mut self, key: CallKey) -> bool {
         let Some(call) = self.calls.get_mut(&key) else { return false };
-        if call.direction == CallDirection::Outgoing {
+        if call.direction() == CallDirection::Outgoing {
             self.connect(key);
             return true;
         }
@@ -179,14 +183,19 @@ impl Exchange {
         }
     }
 
+    /// The far end holds the call, or goes on talking; only who talks to it notices.
     pub(super) fn told_of_hold(&mut self, key: CallKey, held: bool) {
         let mode = if held { ConnectedMode::ActiveHeld } else { ConnectedMode::Active };
-        self.state(key, CallState::Connected { mode });
+        if self.calls.get(&key).is_some_and(|call| matches!(call.state, CallState::Connected { .. })) {
+            self.state(key, CallState::Connected { mode });
+        }
     }
 
-    fn transferred(&mut self, key: CallKey, party: Party) {
-        let info = CallInfo { connected: Some(party), media: MediaSet::AUDIO, ..CallInfo::default() };
-        self.out.push_back(TspEvent::CallInfo { call: key, info: Box::new(info) });
+    /// Somebody else is at the far end from now on.
+    pub(super) fn transferred(&mut self, key: CallKey, party: Party) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        call.info.connected = Some(party);
+        self.tell_info(key);
     }
 
     /// The far end, or a fault, ends the call: disconnected says why, idle follows.
