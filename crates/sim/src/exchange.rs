@@ -6,14 +6,16 @@ mod calls;
 mod conference;
 mod consult;
 mod far;
+mod forward;
+mod services;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use offhook_spi::{
-    AddressCaps, AddressKind, CallDirection, CallInfo, CallKey, CallReason, CallState, Cause, LineCaps,
-    LineKey, LineStatus, Machine, Manifest, MediaSet, Moment, Op, OpSet, Party, Refusal, RefusalKind, Reply,
-    RequestId, SchemaId, SessionKey, SessionWish, TspCommand, TspEvent, VersionRange,
+    AddressCaps, AddressKind, CallDirection, CallInfo, CallKey, CallState, Cause, ForwardRule, LineCaps,
+    LineKey, Machine, Manifest, MediaSet, Moment, Op, OpSet, Party, Refusal, RefusalKind, Reply, RequestId,
+    SchemaId, SessionKey, SessionWish, TspCommand, TspEvent, VersionRange,
 };
 
 use crate::alarm::Alarms;
@@ -22,6 +24,8 @@ use crate::script::{Script, Step};
 use crate::sound::{SIM_SCHEMA, Sound};
 use calls::Asked;
 use far::FarEnd;
+use forward::Completion;
+use services::Parked;
 
 /// How an exchange is made.
 #[derive(Clone, Debug)]
@@ -92,6 +96,24 @@ struct Line {
     name: String,
     open: bool,
     present: bool,
+    in_service: bool,
+    locked: bool,
+    message_waiting: bool,
+    forwarding: Vec<ForwardRule>,
+}
+
+impl Line {
+    const fn new(name: String) -> Self {
+        Self {
+            name,
+            open: false,
+            present: true,
+            in_service: true,
+            locked: false,
+            message_waiting: false,
+            forwarding: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -144,6 +166,10 @@ enum Alarm {
     Step { call: CallKey, ticket: u64 },
     /// A fault ends the call.
     CutOff { call: CallKey },
+    /// Time to see whether a party can be called back.
+    CallBack { id: u64 },
+    /// A line has rung long enough for its forwarding rule.
+    Unanswered { call: CallKey },
     /// The caller's patience is at its end.
     NoAnswer { call: CallKey },
 }
@@ -154,6 +180,9 @@ pub struct Exchange {
     config: ExchangeConfig,
     lines: BTreeMap<LineKey, Line>,
     calls: BTreeMap<CallKey, Call>,
+    parked: BTreeMap<String, Parked>,
+    completions: BTreeMap<u64, Completion>,
+    newest_completion: u64,
     alarms: Alarms<Alarm>,
     out: VecDeque<TspEvent>,
     random: Random,
@@ -163,29 +192,40 @@ pub struct Exchange {
 
 impl Exchange {
     /// What the exchange does for a line; everything else is refused by the core.
-    pub const OPS: [Op; 22] = [
+    pub const OPS: [Op; 33] = [
         Op::Accept,
         Op::AddToConference,
         Op::Answer,
         Op::BlindTransfer,
+        Op::CompleteCall,
         Op::CompleteTransfer,
         Op::CompleteTransferAsConference,
         Op::Dial,
         Op::Drop,
+        Op::Forward,
+        Op::ForwardDoNotDisturb,
         Op::Hold,
         Op::MakeCall,
         Op::MakeCallPartial,
+        Op::Park,
+        Op::ParkDirected,
+        Op::Pickup,
+        Op::PickupGroup,
+        Op::PickupHeld,
         Op::PrepareAddToConference,
         Op::Redirect,
         Op::RemoveFromConference,
         Op::SetCallData,
+        Op::SetLineStatus,
         Op::SetMediaMode,
         Op::SetupConference,
         Op::SetupConferenceEmpty,
         Op::SetupTransfer,
         Op::SetupTransferOneStep,
         Op::SwapHold,
+        Op::UncompleteCall,
         Op::Unhold,
+        Op::Unpark,
     ];
 
     /// Parties that fit in one conference.
@@ -194,13 +234,15 @@ impl Exchange {
     /// Makes an exchange; its lines come up with the first message.
     #[must_use]
     pub fn new(config: ExchangeConfig) -> Self {
-        let line = |name: &String| Line { name: name.clone(), open: false, present: true };
-        let lines = (1..).map(LineKey).zip(config.lines.iter().map(line)).collect();
+        let lines = (1..).map(LineKey).zip(config.lines.iter().cloned().map(Line::new)).collect();
         let random = Random::new(config.seed);
         Self {
             config,
             lines,
             calls: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            completions: BTreeMap::new(),
+            newest_completion: 0,
             alarms: Alarms::default(),
             out: VecDeque::new(),
             random,
@@ -240,6 +282,7 @@ impl Exchange {
     }
 
     fn announce(&mut self, key: LineKey) {
+        let status = self.status(key);
         let Some(line) = self.lines.get(&key) else { return };
         let wish =
             SessionWish { msp: crate::CountingMsp::manifest().name, schema: SchemaId::new(SIM_SCHEMA) };
@@ -260,7 +303,7 @@ impl Exchange {
             line: key,
             stable_id: line.name.clone(),
             caps: Box::new(caps),
-            status: LineStatus::default(),
+            status,
         });
     }
 
@@ -284,8 +327,11 @@ impl Exchange {
                 self.operate(now, &Asked { request, line, call, session }, op);
             }
             TspCommand::Session { call, session } => {
-                if let Some(call) = self.calls.get_mut(&call) {
-                    call.session = Some(session);
+                let Some(at) = self.calls.get_mut(&call) else { return };
+                at.session = Some(session);
+                // A call that was fetched is answered already: its session flows at once.
+                if at.answered {
+                    self.relay(call, Sound::Flow { flow: offhook_spi::Flowing::Both });
                 }
             }
             TspCommand::Relay { call, data, .. } => {
@@ -295,7 +341,8 @@ impl Exchange {
             }
             // Replies are never outstanding long enough to be abandoned: they are on their way.
             TspCommand::Abandon { .. } => {}
-            TspCommand::Line { request, .. } | TspCommand::Phone { request, .. } => self.unknown(request),
+            TspCommand::Line { request, line, op } => self.operate_line(now, request, line, op),
+            TspCommand::Phone { request, .. } => self.unknown(request),
             _ => {}
         }
     }
@@ -325,6 +372,7 @@ impl Exchange {
         if let Some(line) = self.lines.get_mut(&key) {
             line.open = false;
         }
+        self.forget_completions(key);
         let on_line = |(call, c): (&CallKey, &Call)| (c.line == key).then_some(*call);
         let calls: Vec<CallKey> = self.calls.iter().filter_map(on_line).collect();
         calls.into_iter().for_each(|call| self.drop_call(now, call, None));
@@ -347,6 +395,7 @@ impl Exchange {
             self.far_ends(now, call, Cause::DestinationOutOfOrder);
             self.calls.remove(&call);
         }
+        self.forget_completions(key);
         self.out.push_back(TspEvent::LineDown { line: key });
     }
 }
@@ -360,10 +409,7 @@ impl Machine for Exchange {
             ExchangeInput::Command(command) => self.command(now, command),
             ExchangeInput::Plug { line, present } => self.plug(now, line, present),
             ExchangeInput::Ring { line, caller, script } => {
-                if self.is_open(line) {
-                    let key = self.offer(line, caller, FarEnd::scripted(script), CallReason::Direct);
-                    self.run(now, key);
-                }
+                self.ring(now, line, caller, script);
             }
         }
     }
@@ -378,6 +424,8 @@ impl Machine for Exchange {
                         self.far_hangs_up(now, call, Cause::NoAnswer);
                     }
                 }
+                Alarm::CallBack { id } => self.call_back(now, id),
+                Alarm::Unanswered { call } => self.unanswered(now, call),
                 Alarm::CutOff { call } => self.far_hangs_up(now, call, Cause::NetworkOutOfOrder),
             }
         }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use offhook_sim::{Exchange, ExchangeConfig, ExchangeInput, Script, Step, TspWatch};
 use offhook_spi::{
-    Address, CallKey, CallOp, CallParams, CallState, Cause, Completion, LineKey, Machine, Moment, Party,
-    Refusal, RefusalKind, Reply, RequestId, StateKind, TspCommand, TspEvent, Version,
+    Address, AddressIndex, CallKey, CallOp, CallParams, CallState, Cause, Completion, CompletionMode,
+    ForwardRule, ForwardWhen, LineKey, LineOp, Machine, Moment, Outcome, Party, PickupTarget, Refusal,
+    RefusalKind, Reply, RequestId, StateKind, TspCommand, TspEvent, Version,
 };
 use proptest::prelude::*;
 
@@ -380,8 +381,206 @@ fn a_consultation_becomes_a_conference() {
     bench.assert_clean();
 }
 
+/// Asks for an operation on a line.
+fn ask_line(bench: &mut Bench, line: LineKey, op: LineOp) -> Result<Outcome, Refusal> {
+    bench.requests += 1;
+    let request = RequestId(bench.requests);
+    bench.events.clear();
+    bench.command(TspCommand::Line { request, line, op });
+    let reply = bench.events.iter().find_map(|event| match event {
+        TspEvent::Reply { request: of, result } if *of == request => Some(result.clone()),
+        _ => None,
+    });
+    reply.unwrap().into_result()
+}
+
+fn outcome(bench: &Bench) -> Outcome {
+    let done = bench.events.iter().find_map(|event| match event {
+        TspEvent::Reply { result: Reply::Done(outcome), .. } => Some(outcome.clone()),
+        _ => None,
+    });
+    done.unwrap()
+}
+
+fn rule(when: ForwardWhen, to: Option<&str>) -> ForwardRule {
+    ForwardRule { when, caller: None, to: to.map(Address::new), after: None }
+}
+
+fn forward(bench: &mut Bench, line: LineKey, rules: Vec<ForwardRule>) {
+    ask_line(bench, line, LineOp::Forward { address: AddressIndex::default(), rules }).unwrap();
+}
+
+#[test]
+fn a_parked_call_is_fetched_from_another_line() {
+    let mut bench = Bench::new();
+    let bob = bench.talk(ALICE, key(1), (BOB, "bob"));
+    bench.ask(ALICE, key(1), CallOp::Park { at: None }).unwrap();
+    let at = Address::new("sim:park-1");
+    assert_eq!(outcome(&bench), Outcome::ParkedAt { at: at.clone() });
+    assert_eq!((bench.state(key(1)), bench.exchange.parked()), (StateKind::Idle, 1));
+    ask_line(&mut bench, CAROL, LineOp::Unpark { call: key(2), at: at.clone() }).unwrap();
+    assert_eq!((bench.state(key(2)), bench.state(bob)), (StateKind::Connected, StateKind::Connected));
+    let again = ask_line(&mut bench, CAROL, LineOp::Unpark { call: key(3), at }).unwrap_err();
+    assert_eq!(again.kind, RefusalKind::InvalidAddress);
+    bench.drop_call(BOB, bob);
+    assert_eq!(bench.state(key(2)), StateKind::Idle);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_slot_takes_one_call_and_is_free_when_its_call_hangs_up() {
+    let mut bench = Bench::new();
+    let bob = bench.talk(ALICE, key(1), (BOB, "bob"));
+    bench.talk(ALICE, key(2), (CAROL, "carol"));
+    let park = |at: &str| CallOp::Park { at: Some(Address::new(at)) };
+    bench.ask(ALICE, key(1), park("sim:park-4")).unwrap();
+    assert_eq!(bench.ask(ALICE, key(2), park("sim:park-4")).unwrap_err().kind, RefusalKind::Busy);
+    let nowhere = bench.ask(ALICE, key(2), park("sim:car-park")).unwrap_err();
+    assert_eq!(nowhere.kind, RefusalKind::InvalidAddress);
+    bench.drop_call(BOB, bob);
+    assert_eq!(bench.exchange.parked(), 0);
+    bench.drop_call(ALICE, key(2));
+    bench.assert_clean();
+}
+
+#[test]
+fn a_ringing_call_is_picked_up_by_address_and_by_group() {
+    let targets =
+        [PickupTarget::Address { address: Address::new("sim:bob") }, PickupTarget::Group { group: None }];
+    for what in targets {
+        let mut bench = Bench::new();
+        bench.make(ALICE, key(1), "bob");
+        let bob = bench.offered(BOB);
+        ask_line(&mut bench, CAROL, LineOp::Pickup { call: key(2), what: what.clone() }).unwrap();
+        assert_eq!((bench.state(bob), bench.state(key(2))), (StateKind::Idle, StateKind::Connected));
+        assert_eq!(bench.state(key(1)), StateKind::Connected);
+        let none = ask_line(&mut bench, CAROL, LineOp::Pickup { call: key(3), what }).unwrap_err();
+        assert_eq!(none.kind, RefusalKind::OperationFailed);
+        bench.drop_call(ALICE, key(1));
+        bench.assert_clean();
+    }
+}
+
+#[test]
+fn a_held_call_is_picked_up() {
+    let mut bench = Bench::new();
+    let bob = bench.talk(ALICE, key(1), (BOB, "bob"));
+    bench.ask(ALICE, key(1), CallOp::Hold).unwrap();
+    let what = PickupTarget::Held { address: Address::new("sim:alice") };
+    ask_line(&mut bench, CAROL, LineOp::Pickup { call: key(2), what }).unwrap();
+    assert_eq!((bench.state(key(1)), bench.state(key(2))), (StateKind::Idle, StateKind::Connected));
+    bench.drop_call(BOB, bob);
+    bench.assert_clean();
+}
+
+#[test]
+fn forwarding_sends_calls_where_its_rules_say() {
+    let mut bench = Bench::new();
+    forward(&mut bench, BOB, vec![rule(ForwardWhen::Always, Some("sim:carol"))]);
+    bench.make(ALICE, key(1), "bob");
+    let carol = bench.offered(CAROL);
+    bench.drop_call(CAROL, carol);
+    forward(&mut bench, BOB, vec![rule(ForwardWhen::NoAnswer, Some("sim:carol"))]);
+    bench.make(ALICE, key(2), "bob");
+    let bob = bench.offered(BOB);
+    bench.run_for(21 * SECOND);
+    assert_eq!(bench.state(bob), StateKind::Idle);
+    let carol = bench.offered(CAROL);
+    bench.drop_call(CAROL, carol);
+    forward(&mut bench, BOB, vec![rule(ForwardWhen::Always, None)]);
+    bench.make(ALICE, key(3), "bob");
+    let cause = Cause::UserBusy;
+    let busy = TspEvent::CallState { call: key(3), state: CallState::Disconnected { cause }, allowed: None };
+    assert!(bench.events.contains(&busy));
+    forward(&mut bench, BOB, Vec::new());
+    bench.make(ALICE, key(4), "bob");
+    let bob = bench.offered(BOB);
+    bench.drop_call(BOB, bob);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_busy_rule_leaves_the_first_call_alone_and_circles_end() {
+    let mut bench = Bench::new();
+    forward(&mut bench, BOB, vec![rule(ForwardWhen::Busy, Some("sim:carol"))]);
+    bench.talk(ALICE, key(1), (BOB, "bob"));
+    bench.make(ALICE, key(2), "bob");
+    assert_eq!(bench.state(bench.offered(CAROL)), StateKind::Offering);
+    bench.drop_call(ALICE, key(2));
+    bench.drop_call(ALICE, key(1));
+    forward(&mut bench, BOB, vec![rule(ForwardWhen::Always, Some("sim:carol"))]);
+    forward(&mut bench, CAROL, vec![rule(ForwardWhen::Always, Some("sim:bob"))]);
+    bench.make(ALICE, key(3), "bob");
+    assert_eq!(bench.state(key(3)), StateKind::Idle);
+    bench.assert_clean();
+}
+
+#[test]
+fn the_ring_time_of_a_rule_is_clamped_and_reported() {
+    let mut bench = Bench::new();
+    let asked = ForwardRule { after: Some(500 * SECOND), ..rule(ForwardWhen::NoAnswer, Some("carol")) };
+    forward(&mut bench, BOB, vec![asked.clone()]);
+    let in_force = vec![ForwardRule { after: Some(60 * SECOND), ..asked }];
+    let reported = bench.events.iter().find_map(|event| match event {
+        TspEvent::Line { line: BOB, status } => status.forwarding.clone(),
+        _ => None,
+    });
+    assert_eq!(reported, Some(in_force));
+}
+
+#[test]
+fn a_completion_calls_back_once_and_its_id_dies_with_it() {
+    let mut bench = Bench::new();
+    bench.make(ALICE, key(1), "bob");
+    let bob = bench.offered(BOB);
+    bench.ask(ALICE, key(1), CallOp::CompleteCall { mode: CompletionMode::CallBack }).unwrap();
+    let Outcome::Completion { id } = outcome(&bench) else { panic!("no completion") };
+    bench.run_for(10 * SECOND);
+    assert_eq!(bench.state(bob), StateKind::Offering);
+    bench.drop_call(ALICE, key(1));
+    bench.run_for(10 * SECOND);
+    let back = bench.offered(ALICE);
+    bench.ask(ALICE, back, CallOp::Answer).unwrap();
+    let bob = bench.offered(BOB);
+    bench.ask(BOB, bob, CallOp::Answer).unwrap();
+    let used = ask_line(&mut bench, ALICE, LineOp::UncompleteCall { id }).unwrap_err();
+    assert_eq!(used.kind, RefusalKind::Gone);
+    bench.drop_call(ALICE, back);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_completion_that_is_cancelled_calls_nobody() {
+    let mut bench = Bench::new();
+    bench.make(ALICE, key(1), "bob");
+    bench.ask(ALICE, key(1), CallOp::CompleteCall { mode: CompletionMode::CallBack }).unwrap();
+    let Outcome::Completion { id } = outcome(&bench) else { panic!("no completion") };
+    bench.drop_call(ALICE, key(1));
+    ask_line(&mut bench, ALICE, LineOp::UncompleteCall { id }).unwrap();
+    bench.run_for(10 * SECOND);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_locked_line_makes_no_calls_and_its_lamp_can_be_lit() {
+    let mut bench = Bench::new();
+    let set = |message_waiting, locked| LineOp::SetStatus { message_waiting, in_service: None, locked };
+    ask_line(&mut bench, ALICE, set(Some(true), Some(true))).unwrap();
+    let lit = bench
+        .events
+        .iter()
+        .any(|event| matches!(event, TspEvent::Line { status, .. } if status.message_waiting == Some(true)));
+    assert!(lit);
+    let refusal = bench.ask(ALICE, key(1), make_call("bob")).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::InvalidState);
+    ask_line(&mut bench, ALICE, set(None, Some(false))).unwrap();
+    bench.make(ALICE, key(2), "bob");
+    bench.drop_call(ALICE, key(2));
+    bench.assert_clean();
+}
+
 fn operation() -> impl Strategy<Value = (u64, u8, u64, u64)> {
-    (1..4_u64, 0..18_u8, 0..12_u64, 0..12_u64)
+    (1..4_u64, 0..23_u8, 0..12_u64, 0..12_u64)
 }
 
 proptest! {
@@ -397,7 +596,7 @@ proptest! {
         for (line, what, one, two) in steps {
             let live: Vec<CallKey> =
                 bench.states.iter().filter(|(_, s)| s.kind() != StateKind::Idle).map(|(k, _)| *k).collect();
-            let pick = |n: u64| live.get(usize::try_from(n).unwrap()).copied().unwrap_or(key(99));
+            let pick = |n: u64| live.get(usize::try_from(n).unwrap()).copied().unwrap_or_else(|| key(99));
             let name = names.get(usize::try_from(two % 8).unwrap()).copied().unwrap_or("bob");
             let to = Address::new(name);
             let (call, other) = (pick(one), pick(two));
@@ -422,6 +621,25 @@ proptest! {
                 14 => (call, CallOp::AddToConference { member: other }),
                 15 => (call, CallOp::RemoveFromConference),
                 16 => (call, CallOp::BlindTransfer { to }),
+                17 => (call, CallOp::Park { at: None }),
+                18 => (call, CallOp::CompleteCall { mode: CompletionMode::CallBack }),
+                19 => {
+                    let at = Address::new(format!("sim:park-{}", one % 3));
+                    ask_line(&mut bench, LineKey(line), LineOp::Unpark { call: new, at }).ok();
+                    continue;
+                }
+                20 => {
+                    let what = PickupTarget::Group { group: None };
+                    ask_line(&mut bench, LineKey(line), LineOp::Pickup { call: new, what }).ok();
+                    continue;
+                }
+                21 => {
+                    let when = [ForwardWhen::Always, ForwardWhen::Busy, ForwardWhen::NoAnswer];
+                    let rules = vec![rule(when[usize::try_from(one % 3).unwrap()], Some(name))];
+                    let address = AddressIndex::default();
+                    ask_line(&mut bench, LineKey(line), LineOp::Forward { address, rules }).ok();
+                    continue;
+                }
                 _ => (call, CallOp::Drop { cause: None }),
             };
             bench.ask(LineKey(line), call, op).ok();

@@ -67,6 +67,8 @@ impl Exchange {
                 self.done(asked);
                 self.rest(key, CallState::OnHold);
             }
+            CallOp::CompleteCall { mode } => self.complete(now, asked, mode)?,
+            CallOp::Park { at } => self.park(asked, at)?,
             CallOp::PrepareAddToConference { consultation, to } => {
                 self.prepare_add(now, asked, consultation, to.as_ref())?;
             }
@@ -130,6 +132,11 @@ impl Exchange {
         to: &Address,
         patience: Option<std::time::Duration>,
     ) -> Result<(), Refusal> {
+        if !self.serves(asked.line) {
+            let detail =
+                format!("{} does not serve calls; expected it open, in service, unlocked", asked.line);
+            return Err(Refusal::new(RefusalKind::InvalidState, detail));
+        }
         let partial = to.as_str().strip_suffix(';');
         let far = match partial {
             Some(digits) => {
@@ -238,7 +245,7 @@ impl Exchange {
     pub(super) fn find_taker(&self, to: &Address) -> Result<FarEnd, Refusal> {
         let far = self.find(to)?;
         let cause = match &far {
-            FarEnd::Line { line, .. } => (!self.is_open(*line)).then_some(Cause::SubscriberAbsent),
+            FarEnd::Line { line, .. } => (!self.serves(*line)).then_some(Cause::SubscriberAbsent),
             FarEnd::Scripted { script, .. } => {
                 match script.steps.iter().find(|step| !matches!(step, Step::Proceed | Step::Ring)) {
                     Some(Step::HangUp(cause)) => Some(*cause),
@@ -277,22 +284,48 @@ impl Exchange {
         }
     }
 
-    fn ring_line(&mut self, now: Moment, from: CallKey, line: LineKey, reason: CallReason) {
-        if !self.is_open(line) {
-            return self.far_hangs_up(now, from, Cause::SubscriberAbsent);
+    /// Somebody outside calls a line; the rules of the line may send the call on.
+    pub(super) fn ring(&mut self, now: Moment, line: LineKey, caller: Party, script: Script) {
+        let Ok(route) = self.route(line, &caller, CallReason::Direct) else { return };
+        if let FarEnd::Line { line, .. } = route.far
+            && self.serves(line)
+        {
+            let redirecting = route.redirecting;
+            let far = FarEnd::scripted(script);
+            let key =
+                self.offer_about(line, caller, far, route.reason, |info| info.redirecting = redirecting);
+            self.watch_ringing(now, key);
+            self.run(now, key);
         }
+    }
+
+    fn ring_line(&mut self, now: Moment, from: CallKey, line: LineKey, reason: CallReason) {
         let Some(call) = self.calls.get(&from) else { return };
         let (far, answered) = (call.line, call.answered);
         let caller = match call.direction() {
             CallDirection::Outgoing => call.info.caller.clone(),
             CallDirection::Incoming => self.party(far),
         };
-        let key = self.offer(line, caller, FarEnd::Line { line: far, call: Some(from) }, reason);
+        let route = match self.route(line, &caller, reason) {
+            Ok(route) => route,
+            Err(cause) => return self.far_hangs_up(now, from, cause),
+        };
+        let FarEnd::Line { line, .. } = route.far else {
+            self.put(from, route.far);
+            return self.run(now, from);
+        };
+        if !self.serves(line) {
+            return self.far_hangs_up(now, from, Cause::SubscriberAbsent);
+        }
+        let back = FarEnd::Line { line: far, call: Some(from) };
+        let redirecting = route.redirecting;
+        let key = self.offer_about(line, caller, back, route.reason, |info| info.redirecting = redirecting);
         self.put(from, FarEnd::Line { line, call: Some(key) });
         self.share_id(key, from);
         if !answered {
             self.state(from, CallState::Proceeding);
         }
+        self.watch_ringing(now, key);
     }
 
     /// Gives a call the network's id of another one.
@@ -312,10 +345,22 @@ impl Exchange {
     }
 
     pub(super) fn offer(&mut self, line: LineKey, caller: Party, far: FarEnd, reason: CallReason) -> CallKey {
+        self.offer_about(line, caller, far, reason, |_| {})
+    }
+
+    /// As [`Self::offer`], with more known about the call.
+    pub(super) fn offer_about(
+        &mut self,
+        line: LineKey,
+        caller: Party,
+        far: FarEnd,
+        reason: CallReason,
+        known: impl FnOnce(&mut CallInfo),
+    ) -> CallKey {
         self.serial += 1;
         self.made += 1;
         let key = CallKey::provider(self.serial);
-        let info = CallInfo {
+        let mut info = CallInfo {
             direction: CallDirection::Incoming,
             caller,
             called: Party { name: None, ..self.party(line) },
@@ -324,6 +369,7 @@ impl Exchange {
             call_id: Some(format!("sim-{}", self.serial)),
             ..CallInfo::default()
         };
+        known(&mut info);
         let state = CallState::Offering;
         self.calls.insert(key, Call { state: state.clone(), ..Call::new(line, far, info.clone()) });
         self.out.push_back(TspEvent::NewCall { line, call: key, info: Box::new(info), state });
@@ -342,7 +388,8 @@ impl Exchange {
         self.connect(key);
         match self.other(key) {
             Some(other) => self.connect(other),
-            None => self.run(now, key),
+            // Who answers a call back is connected by calling the party now.
+            None => self.reach(now, key, CallReason::Direct),
         }
     }
 
@@ -449,6 +496,7 @@ impl Exchange {
     pub(super) fn idle(&mut self, key: CallKey) {
         self.state(key, CallState::Idle);
         let Some(gone) = self.calls.remove(&key) else { return };
+        self.clear_slot_of(key);
         if let Some(call) = gone.consults.and_then(|about| self.calls.get_mut(&about)) {
             call.consulted_by = None;
         }

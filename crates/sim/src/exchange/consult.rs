@@ -193,7 +193,7 @@ impl Exchange {
     }
 
     /// Who is at the far end of a call.
-    fn party_at_far_end(&self, key: CallKey) -> Option<offhook_spi::Party> {
+    pub(super) fn party_at_far_end(&self, key: CallKey) -> Option<offhook_spi::Party> {
         let call = self.calls.get(&key)?;
         if let FarEnd::Line { line, .. } = call.far {
             return Some(self.party(line));
@@ -243,7 +243,7 @@ impl Exchange {
                 self.told_of_hold(other, false);
                 self.reach(now, other, reason);
             }
-            (Some(script @ FarEnd::Scripted { .. }), FarEnd::Line { line, .. }) => {
+            (Some(script @ FarEnd::Scripted { .. }), FarEnd::Line { line, .. }) if self.serves(line) => {
                 let new = self.offer(line, party, script, reason);
                 let sender = from.map(|line| self.party(line));
                 self.inform(new, |info| info.redirecting.extend(sender));
