@@ -8,14 +8,15 @@ mod consult;
 mod far;
 mod forward;
 mod services;
+mod signals;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use offhook_spi::{
-    AddressCaps, AddressKind, CallDirection, CallInfo, CallKey, CallState, Cause, ForwardRule, LineCaps,
-    LineKey, Machine, Manifest, MediaSet, Moment, Op, OpSet, Party, Refusal, RefusalKind, Reply, RequestId,
-    SchemaId, SessionKey, SessionWish, TspCommand, TspEvent, VersionRange,
+    AddressCaps, AddressKind, CallDirection, CallInfo, CallKey, CallState, Cause, DigitMode, ForwardRule,
+    LineCaps, LineKey, Machine, Manifest, MediaSet, Moment, Op, OpSet, Party, Refusal, RefusalKind, Reply,
+    RequestId, SchemaId, SessionKey, SessionWish, TspCommand, TspEvent, VersionRange,
 };
 
 use crate::alarm::Alarms;
@@ -26,6 +27,7 @@ use calls::Asked;
 use far::FarEnd;
 use forward::Completion;
 use services::Parked;
+use signals::{ECHO_SCHEMA, Signals};
 
 /// How an exchange is made.
 #[derive(Clone, Debug)]
@@ -131,6 +133,7 @@ struct Call {
     consulted_by: Option<CallKey>,
     is_conference: bool,
     member_of: Option<CallKey>,
+    signals: Signals,
     /// Alarms with an older ticket are void.
     ticket: u64,
 }
@@ -149,6 +152,7 @@ impl Call {
             consulted_by: None,
             is_conference: false,
             member_of: None,
+            signals: Signals::default(),
             ticket: 0,
         }
     }
@@ -166,6 +170,10 @@ enum Alarm {
     Step { call: CallKey, ticket: u64 },
     /// A fault ends the call.
     CutOff { call: CallKey },
+    /// A digit has been sent.
+    Generate { call: CallKey, ticket: u64 },
+    /// A gathered digit is late.
+    Gather { call: CallKey, ticket: u64 },
     /// Time to see whether a party can be called back.
     CallBack { id: u64 },
     /// A line has rung long enough for its forwarding rule.
@@ -188,11 +196,12 @@ pub struct Exchange {
     random: Random,
     serial: u64,
     made: u64,
+    now: Moment,
 }
 
 impl Exchange {
     /// What the exchange does for a line; everything else is refused by the core.
-    pub const OPS: [Op; 33] = [
+    pub const OPS: [Op; 40] = [
         Op::Accept,
         Op::AddToConference,
         Op::Answer,
@@ -202,6 +211,7 @@ impl Exchange {
         Op::CompleteTransferAsConference,
         Op::Dial,
         Op::Drop,
+        Op::Extension,
         Op::Forward,
         Op::ForwardDoNotDisturb,
         Op::Hold,
@@ -214,10 +224,16 @@ impl Exchange {
         Op::PickupHeld,
         Op::PrepareAddToConference,
         Op::Redirect,
+        Op::ReleaseUserData,
         Op::RemoveFromConference,
+        Op::SecureCall,
+        Op::SendUserData,
         Op::SetCallData,
+        Op::SetCallParams,
         Op::SetLineStatus,
         Op::SetMediaMode,
+        Op::SetQuality,
+        Op::SetTreatment,
         Op::SetupConference,
         Op::SetupConferenceEmpty,
         Op::SetupTransfer,
@@ -227,6 +243,9 @@ impl Exchange {
         Op::Unhold,
         Op::Unpark,
     ];
+
+    /// What it does itself where calls have no sessions.
+    pub const OPS_WITHOUT_MEDIA: [Op; 3] = [Op::GatherDigits, Op::GenerateDigits, Op::MonitorDigits];
 
     /// Parties that fit in one conference.
     pub const CONFERENCE_MAX_PARTIES: u32 = 6;
@@ -248,6 +267,7 @@ impl Exchange {
             random,
             serial: 0,
             made: 0,
+            now: Moment::ZERO,
         }
     }
 
@@ -281,6 +301,11 @@ impl Exchange {
         self.lines.iter().find(|(_, line)| line.name == name).map(|(key, _)| *key)
     }
 
+    fn ops(&self) -> OpSet {
+        let own: &[Op] = if self.config.media { &[] } else { &Self::OPS_WITHOUT_MEDIA };
+        own.iter().fold(OpSet::from(Self::OPS), |ops, op| ops.with(*op))
+    }
+
     fn announce(&mut self, key: LineKey) {
         let status = self.status(key);
         let Some(line) = self.lines.get(&key) else { return };
@@ -292,7 +317,9 @@ impl Exchange {
             max_calls: 0,
         };
         let caps = LineCaps {
-            ops: OpSet::from(Self::OPS),
+            ops: self.ops(),
+            digit_modes: if self.config.media { Vec::new() } else { vec![DigitMode::Signalling] },
+            extensions: vec![SchemaId::new(ECHO_SCHEMA)],
             media: MediaSet::AUDIO,
             session: self.config.media.then_some(wish),
             addresses: vec![address],
@@ -405,6 +432,7 @@ impl Machine for Exchange {
     type Output = TspEvent;
 
     fn handle(&mut self, now: Moment, input: ExchangeInput) {
+        self.now = now;
         match input {
             ExchangeInput::Command(command) => self.command(now, command),
             ExchangeInput::Plug { line, present } => self.plug(now, line, present),
@@ -415,6 +443,7 @@ impl Machine for Exchange {
     }
 
     fn handle_timeout(&mut self, now: Moment) {
+        self.now = now;
         while let Some(alarm) = self.alarms.due(now) {
             match alarm {
                 Alarm::Late(events) => self.out.extend(events),
@@ -426,6 +455,10 @@ impl Machine for Exchange {
                 }
                 Alarm::CallBack { id } => self.call_back(now, id),
                 Alarm::Unanswered { call } => self.unanswered(now, call),
+                Alarm::Generate { call, ticket } => self.generated(now, call, ticket),
+                Alarm::Gather { call, ticket } => self.gather_late(call, ticket),
+                // Nothing may interrupt a secure call.
+                Alarm::CutOff { call } if self.calls.get(&call).is_some_and(|at| at.signals.is_secure) => {}
                 Alarm::CutOff { call } => self.far_hangs_up(now, call, Cause::NetworkOutOfOrder),
             }
         }

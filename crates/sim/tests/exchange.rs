@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use offhook_sim::{Exchange, ExchangeConfig, ExchangeInput, Script, Step, TspWatch};
+use offhook_sim::{Exchange, ExchangeConfig, ExchangeInput, Script, Step, TspWatch, digits};
 use offhook_spi::{
     Address, AddressIndex, CallKey, CallOp, CallParams, CallState, Cause, Completion, CompletionMode,
-    ForwardRule, ForwardWhen, LineKey, LineOp, Machine, Moment, Outcome, Party, PickupTarget, Refusal,
-    RefusalKind, Reply, RequestId, StateKind, TspCommand, TspEvent, Version,
+    ForwardRule, ForwardWhen, Gather, GatherEnd, GenerationEnd, LineKey, LineOp, Machine, Moment, Opaque,
+    Outcome, Party, PickupTarget, Refusal, RefusalKind, Reply, RequestId, SchemaId, StateKind, TspCommand,
+    TspEvent, Version,
 };
 use proptest::prelude::*;
 
@@ -576,6 +577,78 @@ fn a_locked_line_makes_no_calls_and_its_lamp_can_be_lit() {
     ask_line(&mut bench, ALICE, set(None, Some(false))).unwrap();
     bench.make(ALICE, key(2), "bob");
     bench.drop_call(ALICE, key(2));
+    bench.assert_clean();
+}
+
+#[test]
+fn digits_travel_in_signalling_where_there_is_no_media() {
+    let mut bench = Bench::new();
+    let bob = bench.talk(ALICE, key(1), (BOB, "bob"));
+    let gather = |max, end: &str| Gather {
+        max,
+        terminators: digits(end),
+        first_timeout: Some(5 * SECOND),
+        inter_timeout: Some(2 * SECOND),
+    };
+    let ends = [
+        ("123", gather(3, "#"), "123", GatherEnd::BufferFull),
+        ("12#", gather(9, "#"), "12#", GatherEnd::Terminator),
+        ("12", gather(9, "#"), "12", GatherEnd::InterTimeout),
+        ("", gather(9, "#"), "", GatherEnd::FirstTimeout),
+    ];
+    for (sent, wanted, came, end) in ends {
+        bench.ask(BOB, bob, CallOp::GatherDigits { gather: Some(wanted) }).unwrap();
+        let op = CallOp::GenerateDigits { digits: digits(sent), mode: None, duration: None };
+        bench.ask(ALICE, key(1), op).unwrap();
+        bench.run_for(10 * SECOND);
+        let gathered = TspEvent::Gathered { call: bob, digits: digits(came), end };
+        assert!(bench.events.contains(&gathered), "{sent}");
+        let generated = TspEvent::Generated { call: key(1), end: GenerationEnd::Done };
+        assert_eq!(bench.events.contains(&generated), !sent.is_empty(), "{sent}");
+    }
+    let none = CallOp::GatherDigits { gather: Some(gather(0, "")) };
+    assert_eq!(bench.ask(BOB, bob, none).unwrap_err().kind, RefusalKind::InvalidParameter);
+    bench.ask(BOB, bob, CallOp::GatherDigits { gather: Some(gather(4, "")) }).unwrap();
+    bench.drop_call(ALICE, key(1));
+    let ended = TspEvent::Gathered { call: bob, digits: Vec::new(), end: GatherEnd::CallEnded };
+    assert!(bench.events.contains(&ended));
+    bench.assert_clean();
+}
+
+#[test]
+fn one_message_of_user_data_waits_until_it_is_released() {
+    let mut bench = Bench::new();
+    let bob = bench.talk(ALICE, key(1), (BOB, "bob"));
+    let data = |text: &str| Opaque { schema: SchemaId::new("text"), data: text.to_owned() };
+    let send = |text: &str| CallOp::SendUserData { data: data(text) };
+    bench.ask(ALICE, key(1), send("hello")).unwrap();
+    let told = bench.events.iter().any(|event| {
+        matches!(event, TspEvent::CallInfo { call, info }
+            if *call == bob && info.user_data.as_deref() == Some(&data("hello")))
+    });
+    assert!(told);
+    assert_eq!(bench.ask(ALICE, key(1), send("again")).unwrap_err().kind, RefusalKind::Busy);
+    bench.ask(BOB, bob, CallOp::ReleaseUserData).unwrap();
+    bench.ask(ALICE, key(1), send("again")).unwrap();
+    let long = bench.ask(BOB, bob, send(&"x".repeat(129))).unwrap_err();
+    assert_eq!(long.kind, RefusalKind::InvalidParameter);
+    bench.drop_call(ALICE, key(1));
+    bench.assert_clean();
+}
+
+#[test]
+fn quality_that_does_not_exist_and_unknown_extensions_are_refused() {
+    let mut bench = Bench::new();
+    bench.talk(ALICE, key(1), (BOB, "bob"));
+    let refusal = bench.ask(ALICE, key(1), CallOp::SetQuality { bits_per_second: 64_001 }).unwrap_err();
+    assert_eq!(refusal.cause, Some(Cause::QualityUnavailable));
+    let data = |schema: &str| Opaque { schema: SchemaId::new(schema), data: "ping".to_owned() };
+    let unknown = bench.ask(ALICE, key(1), CallOp::Extension { data: data("acme.lamp") }).unwrap_err();
+    assert_eq!(unknown.kind, RefusalKind::Unsupported);
+    let known = data("offhook.sim.echo");
+    bench.ask(ALICE, key(1), CallOp::Extension { data: known.clone() }).unwrap();
+    assert_eq!(outcome(&bench), Outcome::Data { data: known });
+    bench.drop_call(ALICE, key(1));
     bench.assert_clean();
 }
 

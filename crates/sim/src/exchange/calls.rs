@@ -4,8 +4,7 @@
 use offhook_core::table;
 use offhook_spi::{
     Address, CallDirection, CallInfo, CallKey, CallOp, CallReason, CallState, Cause, Flowing, LineKey,
-    MediaSet, Moment, Op, OpSet, Party, Refusal, RefusalKind, Reply, RequestId, SessionKey, StateKind,
-    TspEvent,
+    MediaSet, Moment, Op, Party, Refusal, RefusalKind, Reply, RequestId, SessionKey, StateKind, TspEvent,
 };
 
 use super::far::FarEnd;
@@ -96,6 +95,37 @@ impl Exchange {
                 self.done(asked);
                 self.retrieve(now, key);
             }
+            other => return self.carry_out_signal(now, asked, other),
+        }
+        Ok(())
+    }
+
+    /// As [`Self::carry_out`], for what changes no state.
+    fn carry_out_signal(&mut self, now: Moment, asked: &Asked, op: CallOp) -> Result<(), Refusal> {
+        match op {
+            CallOp::Extension { data } => {
+                let outcome = super::signals::extended(data)?;
+                self.replied(asked.request, outcome);
+            }
+            CallOp::GatherDigits { gather } => self.gather(now, asked, gather)?,
+            CallOp::GenerateDigits { digits, mode, duration } => {
+                self.generate(now, asked, digits, mode, duration)?;
+            }
+            CallOp::MonitorDigits { modes } => self.monitor(asked, &modes)?,
+            CallOp::ReleaseUserData => {
+                self.done(asked);
+                self.inform(asked.call, |info| info.user_data = None);
+            }
+            CallOp::Secure => {
+                self.done(asked);
+                if let Some(call) = self.calls.get_mut(&asked.call) {
+                    call.signals.is_secure = true;
+                }
+            }
+            CallOp::SendUserData { data } => self.send_user_data(asked, data)?,
+            CallOp::SetCallParams { params } => self.set_params(now, asked, *params),
+            CallOp::SetQuality { bits_per_second } => self.set_quality(asked, bits_per_second)?,
+            CallOp::SetTreatment { treatment } => self.treat(asked, treatment),
             other => return Err(Refusal::unsupported("the simulated exchange", other.required())),
         }
         Ok(())
@@ -104,7 +134,7 @@ impl Exchange {
     /// Whether the call lives, the exchange does such things and the moment is right; a core asks at the
     /// wrong one only when it was overtaken.
     fn check(&self, key: CallKey, op: Op) -> Result<(), Refusal> {
-        if !OpSet::from(Self::OPS).contains(op) {
+        if !self.ops().contains(op) {
             return Err(Refusal::unsupported("the simulated exchange", op));
         }
         self.must_be(key, op, table::states_for(op))
@@ -494,6 +524,7 @@ impl Exchange {
 
     /// A call is over: nothing hangs on it any more.
     pub(super) fn idle(&mut self, key: CallKey) {
+        self.end_signals(key);
         self.state(key, CallState::Idle);
         let Some(gone) = self.calls.remove(&key) else { return };
         self.clear_slot_of(key);
@@ -508,7 +539,11 @@ impl Exchange {
         }
     }
 
+    /// The session of a call hears something; without one, digits come in signalling.
     pub(super) fn relay(&mut self, call: CallKey, sound: Sound) {
+        if let (false, Sound::Digit { digit }) = (self.config.media, &sound) {
+            return self.digit_came(self.now, call, *digit);
+        }
         if self.calls.get(&call).is_some_and(|call| call.session.is_some()) {
             self.out.push_back(TspEvent::Relay { call, to: None, data: sound.into_opaque() });
         }

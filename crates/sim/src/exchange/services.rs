@@ -48,6 +48,10 @@ impl Exchange {
             return Err(super::gone(line));
         }
         match op {
+            LineOp::Extension { data } => {
+                let outcome = super::signals::extended(data)?;
+                self.replied(request, outcome);
+            }
             LineOp::Forward { address, rules } => self.forward(request, line, address, rules)?,
             LineOp::Pickup { call, what } => {
                 let fetched = Fetched { request, line, key: call, reason: CallReason::Pickup };
