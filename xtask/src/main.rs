@@ -3,18 +3,21 @@
 
 mod deps;
 mod limits;
+mod map;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask deps     check who depends on whom against the rules of ARCHITECTURE.md
-cargo xtask limits   check lengths of files, licence lines and forbidden marks";
+cargo xtask limits   check lengths of files, licence lines and forbidden marks
+cargo xtask map      check docs/tspi-map.md against the words of the code";
 
 fn main() -> ExitCode {
     let chore = std::env::args().nth(1).unwrap_or_default();
     let complaints = match chore.as_str() {
         "deps" => deps::check(),
         "limits" => limits::check(),
+        "map" => map::check(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
