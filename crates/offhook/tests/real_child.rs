@@ -123,7 +123,8 @@ fn script(name: &str, text: &str) -> (Process, PathBuf) {
     let path = std::env::temp_dir().join(format!("offhook-child-{}-{name}", std::process::id()));
     std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
-    (Process::new(&path).ping_every(Duration::from_millis(20)), path)
+    // Long enough for a shell on a busy machine, short enough to wait for three of them.
+    (Process::new(&path).ping_every(Duration::from_millis(400)), path)
 }
 
 const INTRODUCTION: &str =
