@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_core::{Config, ProviderId, Switch};
-use offhook_spi::{DynMsp, DynTsp, Incompatible, Msp, Tsp};
+use offhook_spi::{DynMsp, DynTsp, Incompatible, Msp, ProviderError, Tsp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app;
 use crate::audio::Rings;
+use crate::carrier::Process;
 use crate::error::{Error, ErrorKind};
 use crate::journal::Journal;
 use crate::offhook::Offhook;
-use crate::runtime::{FromProvider, Inbox, Newcomer, Server, host};
+use crate::runtime::{FromProvider, Inbox, Newcomer, Server, Supervised, Supervisor, host};
 use crate::trace::{Arrows, Observer, TraceWriter};
 
 /// Sets a server up; [`Offhook::builder`] makes one.
@@ -25,6 +26,7 @@ pub struct Builder {
     trace: Option<PathBuf>,
     observer: Option<Observer>,
     tsps: Vec<Box<dyn DynTsp>>,
+    children: Vec<Process>,
     msps: Vec<Box<dyn DynMsp>>,
     #[cfg(feature = "sip")]
     sip: Vec<offhook_sip::SipConfig>,
@@ -41,6 +43,7 @@ impl Builder {
             trace: None,
             observer: None,
             tsps: Vec::new(),
+            children: Vec::new(),
             msps: Vec::new(),
             #[cfg(feature = "sip")]
             sip: Vec::new(),
@@ -53,6 +56,13 @@ impl Builder {
     /// Adds a telephony provider.
     pub fn tsp(mut self, provider: impl Tsp) -> Self {
         self.tsps.push(Box::new(provider));
+        self
+    }
+
+    /// Adds a telephony provider that runs as a child process. It is started by [`Builder::start`], and again
+    /// whenever it ends, after a pause that grows while it keeps failing. Its lines come back under the same ids.
+    pub fn child(mut self, process: Process) -> Self {
+        self.children.push(process);
         self
     }
 
@@ -121,7 +131,6 @@ impl Builder {
     /// [`ErrorKind::Io`] when a socket or the trace file cannot be opened; [`ErrorKind::Unsupported`]
     /// when a provider speaks another version of the contract; [`ErrorKind::ProviderGone`] or
     /// [`ErrorKind::TimedOut`] when one does not get ready.
-    #[cfg_attr(not(feature = "sip"), expect(unused_mut, reason = "only the SIP provider is added here"))]
     pub async fn start(mut self) -> Result<Offhook, Error> {
         #[cfg(feature = "sip")]
         let sip_addresses = self.bind_sip().await?;
@@ -133,12 +142,27 @@ impl Builder {
         let (to_server, providers) = mpsc::channel(BATCHES);
         let (releases, releases_out) = mpsc::unbounded_channel();
         let inbox = Inbox { commands: commands_out, providers, releases: releases_out };
+        // Children come last, so that their ids are known.
+        let first_child = self.msps.len() + self.tsps.len() + 1;
+        for process in &self.children {
+            let child = process.tsp().await;
+            let failed = |error: ProviderError| {
+                Error::new(ErrorKind::ProviderGone, "start a provider as a child process", error.detail)
+            };
+            self.tsps.push(Box::new(child.map_err(failed)?));
+        }
         let newcomers = start_providers(self.msps, self.tsps, &to_server)?;
         let journal = Arc::new(Journal::new(self.journal));
         let (alive, alive_out) = watch::channel(());
         let switch = Switch::new(self.config);
         let mut server = Server::new(switch, Arc::clone(&journal), trace, releases, alive);
         server.observer = self.observer;
+        let mut next = u32::try_from(first_child).unwrap_or(u32::MAX);
+        for process in self.children {
+            server.supervise(ProviderId(next), Supervised::new(process));
+            next += 1;
+        }
+        server.supervisor = Some(Supervisor { to_server, next });
         let violations = Arc::clone(&server.violations);
         let (reply, ready) = oneshot::channel();
         server.welcome(newcomers, reply);

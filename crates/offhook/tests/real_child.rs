@@ -116,6 +116,52 @@ async fn real_python_provider_takes_calls_and_ends_with_its_server() {
     assert!(!Path::new(&format!("/proc/{id}")).exists());
 }
 
+/// The process ids of our children that run this program.
+fn children(program: &Path) -> Vec<u32> {
+    let parent = std::process::id().to_string();
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    numbers
+        .filter(|id| {
+            let read = |name: &str| std::fs::read(format!("/proc/{id}/{name}")).unwrap_or_default();
+            let (stat, line) = (String::from_utf8_lossy(&read("stat")).into_owned(), read("cmdline"));
+            // The parent is the second field after the name in parentheses.
+            let is_ours =
+                stat.rsplit(')').next().unwrap_or_default().split_whitespace().nth(1) == Some(&parent);
+            is_ours && String::from_utf8_lossy(&line).contains(program.to_str().unwrap())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn real_python_provider_comes_back_with_its_line() {
+    if example().is_none() {
+        return;
+    }
+    let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/provider.py");
+    let path = peers::folder("again").join("again.py");
+    std::fs::copy(original, &path).unwrap();
+    let phone = Offhook::builder().child(Process::new(&path)).start().await.unwrap();
+    let app = phone.app("test").await.unwrap();
+    let line = app.line("toy:1").await.unwrap();
+    for _ in 0..3 {
+        let call = line.call("rig:answers").await.unwrap();
+        call.connected().await.unwrap();
+        let mut events = app.events();
+        let ids = children(&path);
+        assert_eq!(ids.len(), 1);
+        assert!(Command::new("kill").args(["-KILL", &ids[0].to_string()]).status().unwrap().success());
+        assert_eq!(call.ended().await, Cause::ProviderGone);
+        let back = |event: &AppEvent| match event {
+            AppEvent::Line { record } if record.present => Some(record.line),
+            _ => None,
+        };
+        assert_eq!(events.find(back).await, Some(line.id()));
+    }
+    phone.shutdown().await;
+    assert_eq!(children(&path), Vec::<u32>::new());
+}
+
 /// A program that is a shell script.
 fn script(name: &str, text: &str) -> (Process, PathBuf) {
     use std::os::unix::fs::PermissionsExt as _;

@@ -14,6 +14,7 @@ impl Server {
     /// Ends everything; takes at most the sum of the time limits below.
     pub(super) async fn close(mut self, mut inbox: Inbox) {
         info!("shutting down");
+        self.supervisor = None;
         // Whoever asks from now on, or has asked and was not heard, is told by the closed queue.
         inbox.commands.close();
         while inbox.commands.try_recv().is_ok() {}

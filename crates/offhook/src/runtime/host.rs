@@ -19,6 +19,8 @@ pub(crate) enum FromProvider {
     Tsp { provider: ProviderId, events: Vec<TspEvent> },
     /// Some events, in order.
     Msp { provider: ProviderId, events: Vec<MspEvent> },
+    /// One that is kept running was started again, or could not be.
+    Again(Box<super::supervise::StartedAgain>),
     /// It ended; nothing more comes from it.
     Down { provider: ProviderId, detail: String },
 }

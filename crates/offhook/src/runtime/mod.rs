@@ -12,6 +12,7 @@ mod closing;
 mod command;
 mod direct;
 mod host;
+mod supervise;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) use command::{
 };
 pub(crate) use direct::{DirectAnswer, DirectJoined};
 pub(crate) use host::{FromProvider, Hosted};
+pub(crate) use supervise::{Supervised, Supervisor};
 
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalEntry, call_of};
@@ -53,6 +55,10 @@ pub(crate) struct Server {
     tsps: HashMap<ProviderId, Hosted<TspCommand>>,
     msps: HashMap<ProviderId, Hosted<MspCommand>>,
     starting: Option<Starting>,
+    /// Providers that are kept running.
+    supervised: HashMap<ProviderId, Supervised>,
+    /// Gone once the server is being shut down.
+    pub(crate) supervisor: Option<Supervisor>,
     apps: HashMap<AppId, AppState>,
     directs: HashMap<AppId, Direct>,
     pending: HashMap<(AppId, AskId), Pending>,
@@ -112,6 +118,8 @@ impl Server {
             tsps: HashMap::new(),
             msps: HashMap::new(),
             starting: None,
+            supervised: HashMap::new(),
+            supervisor: None,
             apps: HashMap::new(),
             directs: HashMap::new(),
             pending: HashMap::new(),
@@ -120,6 +128,11 @@ impl Server {
             releases,
             _alive: alive,
         }
+    }
+
+    /// Keeps a provider running.
+    pub(crate) fn supervise(&mut self, provider: ProviderId, supervised: Supervised) {
+        self.supervised.insert(provider, supervised);
     }
 
     /// Takes in providers and says when all of them are ready.
@@ -309,6 +322,7 @@ impl Server {
                     self.provider_ready(provider);
                 }
             }
+            FromProvider::Again(again) => self.started_again(*again),
             FromProvider::Down { provider, detail } => self.provider_down(provider, detail),
         }
     }
@@ -335,6 +349,9 @@ impl Server {
             starting.reply.send(Err(not_ready)).ok();
         }
         self.inputs.push_back(Input::ProviderDown { provider, detail });
+        if let Some(supervised) = self.supervised.remove(&provider) {
+            self.start_again(supervised);
+        }
     }
 }
 
