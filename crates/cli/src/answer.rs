@@ -12,6 +12,7 @@ use offhook::{Call, Interest, Line, Offhook};
 
 use crate::args;
 use crate::failure::Failure;
+use crate::interrupts::Interrupts;
 use crate::show::Show;
 
 /// Calls that may wait to be answered before the far ends hear that we are slow.
@@ -30,6 +31,7 @@ pub(crate) async fn run(
         })?;
     }
     let (sender, mut calls) = mpsc::channel(WAITING);
+    let mut interrupts = Interrupts::listen()?;
     for line in lines {
         wait_on(show, server, &line, sender.clone()).await?;
     }
@@ -41,7 +43,7 @@ pub(crate) async fn run(
     while args.calls.is_none_or(|wanted| taken < wanted) {
         let call = tokio::select! {
             call = calls.recv() => call,
-            _ = tokio::signal::ctrl_c() => None,
+            () = interrupts.next() => None,
         };
         let Some(call) = call else { break };
         taken += 1;
@@ -69,7 +71,7 @@ pub(crate) async fn run(
     // Ends when the last task has dropped its end of the channel.
     tokio::select! {
         _ = all_done.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = interrupts.next() => {}
     }
     let count = finished.load(Ordering::Relaxed);
     show.event("done", &format!("{count} calls answered"), json!({"calls": count}));

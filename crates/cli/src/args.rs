@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Call(Call),
     /// Wait for calls and answer them
     Answer(Answer),
+    /// Just dial this: the running server makes the call
+    Dial(Dial),
     /// List the lines, or show all about one
     #[command(subcommand)]
     Line(Line),
@@ -79,6 +81,21 @@ pub(crate) struct Call {
     /// Give up when nobody has answered for so long
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
     pub(crate) ring: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Dial {
+    /// Whom: `+49 (30) 1234567`, `sip:bob@host`, `sim:friendly`
+    pub(crate) target: String,
+    /// Line to call from, by name [default: the first that dials such targets]
+    #[arg(long, value_name = "LINE")]
+    pub(crate) from: Option<String>,
+    /// Where `offhook serve` listens [default: offhook.sock in $XDG_RUNTIME_DIR or here]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) server: Option<PathBuf>,
+    /// Leave the call to the server as soon as it is made, instead of following it to its end
+    #[arg(long)]
+    pub(crate) detach: bool,
 }
 
 #[derive(Args, Debug)]

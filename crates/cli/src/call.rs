@@ -13,6 +13,7 @@ use crate::args;
 use crate::config::Dialling;
 use crate::exit;
 use crate::failure::Failure;
+use crate::interrupts::Interrupts;
 use crate::number;
 use crate::show::{Show, clock, quality, short_quality};
 
@@ -51,11 +52,11 @@ pub(crate) async fn run(
             "dialled": target.shown, "canonical": target.canonical, "display": target.display,
         }),
     );
+    let mut interrupts = Interrupts::listen()?;
     let reporter = tokio::spawn(report_states(show, events, call.id()));
     let outcome = tokio::select! {
         outcome = talk(show, &call, args) => outcome,
-        signal = tokio::signal::ctrl_c() => {
-            signal.map_err(|error| anyhow::anyhow!("cannot listen for interrupts: {error}"))?;
+        () = interrupts.next() => {
             call.hang_up().await?;
             Err(Failure::call(&args.target, Cause::Cancelled))
         }

@@ -9,6 +9,7 @@ use offhook_spi::{MediaSet, Service};
 use crate::args;
 use crate::exit;
 use crate::failure::Failure;
+use crate::interrupts::Interrupts;
 use crate::show::Show;
 
 /// Lists all lines.
@@ -78,8 +79,9 @@ pub(crate) async fn register(show: Show, app: &App, args: &args::Register) -> Re
         Some(failure) => Err(failure),
         None if args.check => Ok(()),
         None => {
+            let mut interrupts = Interrupts::listen()?;
             show.text("registered until interrupted");
-            tokio::signal::ctrl_c().await.map_err(anyhow::Error::from)?;
+            interrupts.next().await;
             Ok(())
         }
     }
@@ -87,7 +89,7 @@ pub(crate) async fn register(show: Show, app: &App, args: &args::Register) -> Re
 
 /// Prints what happens until interrupted.
 pub(crate) async fn watch(show: Show, app: &App, name: Option<&str>) -> Result<(), Failure> {
-    let mut events = app.events();
+    let (mut events, mut interrupts) = (app.events(), Interrupts::listen()?);
     for record in wanted(app, name).await? {
         let line = app.line(&record.stable_id).await?;
         line.open(Interest { monitor: true, own: MediaSet::EMPTY }).await?;
@@ -96,7 +98,7 @@ pub(crate) async fn watch(show: Show, app: &App, name: Option<&str>) -> Result<(
     loop {
         let told = tokio::select! {
             told = events.next() => told,
-            _ = tokio::signal::ctrl_c() => None,
+            () = interrupts.next() => None,
         };
         match told {
             None => return Ok(()),

@@ -6,8 +6,10 @@ mod args;
 mod call;
 mod config;
 mod demo;
+mod dial;
 mod exit;
 mod failure;
+mod interrupts;
 mod line;
 mod number;
 mod provider;
@@ -56,8 +58,10 @@ async fn run(show: Show, cli: Cli) -> Result<(), Failure> {
     }
     let config = Config::load(cli.config.as_deref())?;
     let dialling = config.dialling().clone();
-    if let Command::Number(args) = &cli.command {
-        return number::run(show, &dialling, args);
+    match &cli.command {
+        Command::Dial(args) => return dial::run(show, &dialling, args).await,
+        Command::Number(args) => return number::run(show, &dialling, args),
+        _ => {}
     }
     let server = config.builder(cli.trace.as_deref()).start().await?;
     let app = server.app("offhook").await?;
@@ -90,7 +94,11 @@ async fn serve(
         Command::Register(args) => line::register(show, app, &args).await,
         Command::Serve(args) => serve::run(show, server, app, args.socket).await,
         Command::Watch(args) => line::watch(show, app, args.line.as_deref()).await,
-        Command::Demo(_) | Command::Number(_) | Command::Provider(_) | Command::Trace(_) => Ok(()),
+        Command::Demo(_)
+        | Command::Dial(_)
+        | Command::Number(_)
+        | Command::Provider(_)
+        | Command::Trace(_) => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ use offhook_spi::MediaSet;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::interrupts::Interrupts;
 use crate::show::Show;
 
 /// Where applications find the server of this user.
@@ -26,29 +27,20 @@ pub(crate) async fn run(
     app: &App,
     socket: Option<PathBuf>,
 ) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::listen()?;
     let listening = server.listen(&socket.unwrap_or_else(usual_socket)).await?;
     let lines: Vec<String> = app.lines().await?.into_iter().map(|line| line.stable_id).collect();
     let path = listening.path().display().to_string();
     let text = format!("serving {} at {path} until interrupted", lines.join(", "));
     show.event("serving", &text, json!({"socket": path, "lines": lines}));
-    interrupted().await
-}
-
-#[cfg(unix)]
-async fn interrupted() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut asked_to_end = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(anyhow::Error::from)?,
-        _ = asked_to_end.recv() => {}
-    }
+    interrupts.next().await;
     Ok(())
 }
 
 /// Prints what happens on the lines of a running server until interrupted.
 pub(crate) async fn watch(show: Show, socket: PathBuf, name: Option<&str>) -> Result<(), Failure> {
     let mut remote = Remote::connect(&socket, "offhook watch", None).await?;
+    let mut interrupts = Interrupts::listen()?;
     for record in wanted(&mut remote, name).await? {
         let interest = Interest { monitor: true, own: MediaSet::EMPTY };
         remote.ask(Ask::OpenLine { line: record.line, interest }).await?;
@@ -58,7 +50,7 @@ pub(crate) async fn watch(show: Show, socket: PathBuf, name: Option<&str>) -> Re
     loop {
         let told = tokio::select! {
             told = remote.event() => told?,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = interrupts.next() => return Ok(()),
         };
         match told {
             RemoteEvent::Event { sequence, at, what } => {

@@ -130,6 +130,34 @@ fn no_server_is_said_with_what_to_do() {
     assert!(said.contains("no/such/offhook.sock") && said.contains("`offhook serve`"), "{said}");
 }
 
+#[test]
+fn the_running_server_dials() {
+    let socket = std::env::temp_dir().join(format!("offhook-dial-{}", std::process::id()));
+    let socket = socket.to_str().unwrap();
+    let mut server = Program::start(&["serve", "--socket", socket]);
+    server.prints(|object| object["event"] == "serving");
+    for (target, code, expected) in [("sim:hangs-up", 0, ""), ("sim:busy", 10, "call to sim:busy: busy")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_offhook"))
+            .args(["dial", "--server", socket, "--from", "sim", target])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+    let mut watch = Program::start(&["watch", "--server", socket, "--line", "sim"]);
+    watch.prints(|object| object["event"] == "watching");
+    let detached = Command::new(env!("CARGO_BIN_EXE_offhook"))
+        .args(["dial", "--server", socket, "--detach", "sim:echo"])
+        .status()
+        .unwrap();
+    assert!(detached.success());
+    // Nobody owns it, and it is answered all the same.
+    watch.prints(|object| object["what"]["state"] == "connected");
+    watch.interrupt();
+    server.interrupt();
+}
+
 /// Runs `offhook provider test` and gives the report's object.
 fn tested(args: &[&str]) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_offhook"))
