@@ -25,7 +25,7 @@ const RULES: &[Rule] = &[
     Rule {
         package: "offhook",
         may_use: &["offhook-core", "offhook-rtp", "offhook-sim", "offhook-sip", "offhook-spi"],
-        outside: 8,
+        outside: 9,
     },
     Rule {
         package: "offhook-cli",

@@ -6,17 +6,15 @@ use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use offhook_spi::frame::{
-    FromProvider, Introduction, LONGEST_FRAME, MspWords, ProviderKind, TspWords, Words, line, ping,
-};
-use offhook_spi::{Emitter, Link, Manifest, Msp, MspLink, ProviderError, Tsp, TspLink};
+use offhook_spi::frame::{Introduction, LONGEST_FRAME, MspWords, ProviderKind, TspWords, Words};
+use offhook_spi::{Link, Manifest, Msp, MspLink, ProviderError, Tsp, TspLink};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{interval, timeout};
-use tracing::{debug, warn};
+use tokio::time::timeout;
+use tracing::warn;
 
+use super::talk::{CLOSED, Ear, FAREWELL, Mouth, PING, carry, failed, introduced};
 use crate::lines::Lines;
 
 /// How to start a provider as a child process. It gets this process's `PATH`, `HOME`, `LANG` and `TMPDIR` and
@@ -85,31 +83,15 @@ impl Process {
         };
         let last_words = LastWords::of(name.clone(), stderr);
         let mut lines = Lines::new(stdout, LONGEST_FRAME);
-        let introduction = introduced(&mut lines).await;
-        let introduction = match introduction {
-            Ok(introduction) => introduction,
+        match introduced(wanted, &mut lines).await {
+            Ok(Introduction { manifest, .. }) => {
+                Ok(Carried { manifest, child, stdin, lines, last_words, ping: self.ping })
+            }
             Err(detail) => {
                 child.kill().await.ok();
-                return Err(ProviderError::new(format!("'{name}' {detail}{}", last_words.said().await)));
+                Err(failed(&name, &format!("{detail}{}", last_words.said().await)))
             }
-        };
-        let Introduction { provider, manifest } = introduction;
-        if provider != wanted {
-            let detail = format!("'{name}' is no {} but says it is a {}", words(wanted), words(provider));
-            return Err(ProviderError::new(detail));
         }
-        Ok(Carried { manifest, child, stdin, lines, last_words, ping: self.ping })
-    }
-}
-
-async fn introduced(lines: &mut Lines<ChildStdout>) -> Result<Introduction, String> {
-    match timeout(INTRODUCTION, lines.next()).await {
-        Ok(Ok(Some(line))) => {
-            Introduction::read(&line).map_err(|error| format!("does not introduce itself: {error}"))
-        }
-        Ok(Ok(None)) => Err("ended before it introduced itself".to_owned()),
-        Ok(Err(detail)) => Err(format!("does not introduce itself: {detail}")),
-        Err(_) => Err(format!("has not introduced itself within {INTRODUCTION:?}")),
     }
 }
 
@@ -166,26 +148,9 @@ struct Carried {
 
 impl Carried {
     /// Carries messages both ways until the link closes or the child ends.
-    async fn run<W: Words>(self, mut link: Link<W::Command, W::Event>) -> Result<(), ProviderError> {
+    async fn run<W: Words>(self, link: Link<W::Command, W::Event>) -> Result<(), ProviderError> {
         let Self { mut child, stdin, mut lines, last_words, ping, .. } = self;
-        let (pongs, answered) = watch::channel(0);
-        let emitter = link.emitter();
-        let outcome = {
-            let hear = hear::<W>(&mut lines, emitter, pongs);
-            let tell = tell::<W>(&mut link, stdin, answered, ping);
-            tokio::pin!(hear, tell);
-            tokio::select! {
-                ended = &mut hear => ended,
-                // It reads the end of its input; what it still says while it ends is heard.
-                ended = &mut tell => match ended {
-                    Ok(()) => {
-                        timeout(FAREWELL, hear).await.ok();
-                        Ok(())
-                    }
-                    Err(detail) => Err(detail),
-                },
-            }
-        };
+        let outcome = carry::<W>(link, &mut lines, stdin, ping).await;
         // One that misbehaves gets no time; one that ends by itself has a status.
         let patience = match &outcome {
             Err(detail) if detail != CLOSED => Duration::ZERO,
@@ -201,61 +166,15 @@ impl Carried {
     }
 }
 
-/// Passes on what the child says. It ends when nobody listens, or with the reason why nothing more comes.
-async fn hear<W: Words>(
-    lines: &mut Lines<ChildStdout>,
-    emitter: Emitter<W::Event>,
-    pongs: watch::Sender<u64>,
-) -> Result<(), String> {
-    let mut unknown = 0_u64;
-    loop {
-        let line = lines.next().await.map_err(|detail| format!("it says what is no frame: {detail}"))?;
-        let Some(line) = line else { return Err(CLOSED.to_owned()) };
-        match FromProvider::<W::Event>::read(&line).map_err(|error| error.to_string())? {
-            FromProvider::Event(event) => {
-                if emitter.emit(event).await.is_err() {
-                    return Ok(());
-                }
-            }
-            FromProvider::Pong(number) => {
-                pongs.send_replace(number);
-            }
-            FromProvider::Unknown { detail } => {
-                unknown += 1;
-                debug!(unknown, detail, "an event that this version does not know was passed over");
-            }
-        }
+impl Ear for Lines<ChildStdout> {
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
+        self.next().await
     }
 }
 
-/// Passes on what the host says, and asks now and then whether anybody is there.
-async fn tell<W: Words>(
-    link: &mut Link<W::Command, W::Event>,
-    mut stdin: ChildStdin,
-    answered: watch::Receiver<u64>,
-    period: Duration,
-) -> Result<(), String> {
-    let mut pulse = interval(period);
-    let mut sent = 0_u64;
-    loop {
-        let bytes = tokio::select! {
-            command = link.next() => match command {
-                Some(command) => line(&command),
-                None => return Ok(()),
-            },
-            _ = pulse.tick() => {
-                if sent.saturating_sub(*answered.borrow()) >= SILENCE {
-                    return Err(format!("it has not answered {SILENCE} pings, one every {period:?}"));
-                }
-                sent += 1;
-                ping(sent)
-            }
-        };
-        match timeout(period.saturating_mul(3), stdin.write_all(&bytes)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err("it has closed its input".to_owned()),
-            Err(_) => return Err("it does not read its commands".to_owned()),
-        }
+impl Mouth for ChildStdin {
+    async fn say(&mut self, frame: Vec<u8>) -> Option<()> {
+        self.write_all(&frame).await.ok()
     }
 }
 
@@ -306,25 +225,8 @@ fn in_words(status: ExitStatus) -> String {
     }
 }
 
-const fn words(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::Tsp => "TSP",
-        ProviderKind::Msp => "MSP",
-    }
-}
-
-/// The child has ended, or says nothing more.
-const CLOSED: &str = "it has closed its output";
 /// What a child keeps of the environment.
 const KEPT: [&str; 4] = ["HOME", "LANG", "PATH", "TMPDIR"];
-/// How long a child may take for its first line.
-const INTRODUCTION: Duration = Duration::from_secs(10);
-/// How often a child is asked whether it lives.
-const PING: Duration = Duration::from_secs(5);
-/// So many pings without an answer mean that it does not.
-const SILENCE: u64 = 3;
-/// How long a child may take to end.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// Lines of the error output that are kept.
 const LAST_WORDS: usize = 3;
 /// Bytes of one such line.
