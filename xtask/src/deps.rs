@@ -29,7 +29,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "offhook-cli",
-        may_use: &["offhook", "offhook-media", "offhook-numbers", "offhook-sim", "offhook-spi"],
+        may_use: &["offhook", "offhook-media", "offhook-numbers", "offhook-spi"],
         outside: 12,
     },
     Rule { package: "xtask", may_use: &[], outside: 3 },

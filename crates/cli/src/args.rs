@@ -167,14 +167,27 @@ pub(crate) enum Provider {
     Test(ProviderTest),
     /// Serve a built-in provider on standard input and output, in lines of JSON
     Serve {
-        /// `sim` or `null`
-        provider: String,
+        /// Which
+        provider: BuiltIn,
     },
+}
+
+/// Providers of this program.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum BuiltIn {
+    /// One that can do nothing
+    Null,
+    /// Media over RTP
+    Rtp,
+    /// The simulated exchange
+    Sim,
+    /// Call control over SIP
+    Sip,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct ProviderTest {
-    /// `sim`, `null`, or the path of a program that is a provider
+    /// `sim`, `sip` (with its media), `null`, or the path of a program or a shared library that is a provider
     pub(crate) provider: String,
     /// Run a built-in provider as a child process
     #[arg(long)]

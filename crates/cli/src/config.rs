@@ -2,15 +2,18 @@
 //! The configuration file: which providers there are, which lines they have, how these are treated.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use offhook::carrier::{Library, Process};
 use offhook::{
     Builder, ExchangeConfig, Incoming, LinePolicy, Offhook, Opening, RtpConfig, SipConfig, Unowned,
 };
 use offhook_numbers::{Card, Country, Location};
+use offhook_spi::ProviderError;
 use serde::Deserialize;
 
+use crate::exit;
 use crate::failure::Failure;
 
 /// What the file says; a section that is not there is as without a file.
@@ -18,11 +21,14 @@ use crate::failure::Failure;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// The SIP provider and its lines.
-    sip: SipConfig,
+    pub(crate) sip: SipConfig,
     /// The RTP provider.
-    rtp: RtpConfig,
+    pub(crate) rtp: RtpConfig,
     /// The simulated exchange.
     sim: Sim,
+    /// Providers of others, in the order in which they are started.
+    #[serde(rename = "provider")]
+    providers: Vec<Outside>,
     /// How lines treat calls that no application decides about.
     policy: Policies,
     /// Where the lines are, and how they dial.
@@ -41,6 +47,26 @@ pub(crate) struct Dialling {
     locations: Vec<Location>,
     #[serde(rename = "card")]
     pub(crate) cards: Vec<Card>,
+}
+
+/// A provider that is no part of this program.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Outside {
+    kind: Kind,
+    /// A program, which is started again when it ends.
+    program: Option<PathBuf>,
+    args: Vec<String>,
+    /// A shared library, which shares the memory of this program.
+    library: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Msp,
+    #[default]
+    Tsp,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,6 +100,7 @@ impl Default for Config {
             sip: SipConfig::direct("offhook"),
             rtp: RtpConfig::default(),
             sim: Sim::default(),
+            providers: Vec::new(),
             policy: Policies::default(),
             dialling: Dialling::default(),
         }
@@ -149,7 +176,17 @@ impl Config {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         config.rtp.check().map_err(|detail| format!("[rtp]: {detail}"))?;
         config.dialling.check()?;
-        if let Some(provider) = config.policy.line.keys().find(|name| !PROVIDERS.contains(&name.as_str())) {
+        for (number, outside) in (1..).zip(&config.providers) {
+            outside.check().map_err(|detail| format!("[[provider]] {number}: {detail}"))?;
+        }
+        // Providers of others say their names themselves, later.
+        if let Some(provider) = config
+            .policy
+            .line
+            .keys()
+            .filter(|_| config.providers.is_empty())
+            .find(|name| !PROVIDERS.contains(&name.as_str()))
+        {
             let known = PROVIDERS.join(", ");
             return Err(format!(
                 "[policy.line.{provider}]: no provider has that name, expected one of {known}"
@@ -164,16 +201,43 @@ impl Config {
     }
 
     /// Sets a server up with all of it.
-    pub(crate) fn builder(self, trace: Option<&Path>) -> Builder {
+    pub(crate) async fn builder(self, trace: Option<&Path>) -> Result<Builder, Failure> {
         let mut builder =
             Offhook::builder().sip(self.sip).rtp(self.rtp).policy(self.policy.into_switch_config());
         if self.sim.enabled {
             builder = builder.sim(ExchangeConfig { lines: self.sim.lines, ..ExchangeConfig::default() });
         }
-        match trace {
+        for outside in self.providers {
+            let added = outside.add_to(builder).await;
+            builder =
+                added.map_err(|error| Failure::new(exit::FAILED, format!("a [[provider]]: {error}")))?;
+        }
+        Ok(match trace {
             Some(path) => builder.trace(path),
             None => builder,
+        })
+    }
+}
+
+impl Outside {
+    fn check(&self) -> Result<(), &'static str> {
+        match (&self.program, &self.library) {
+            (Some(_), Some(_)) | (None, None) => Err("expected either a program or a library"),
+            (None, Some(_)) if !self.args.is_empty() => Err("a library has no args"),
+            _ => Ok(()),
         }
+    }
+
+    /// A TSP that is a program is kept running by the server, everything else is started here.
+    async fn add_to(self, builder: Builder) -> Result<Builder, ProviderError> {
+        let process = |program| self.args.iter().fold(Process::new(program), |process, arg| process.arg(arg));
+        Ok(match (self.kind, self.program, self.library) {
+            (Kind::Tsp, Some(program), _) => builder.child(process(program)),
+            (Kind::Msp, Some(program), _) => builder.msp(process(program).msp().await?),
+            (Kind::Tsp, None, Some(library)) => builder.tsp(Library::new(library).tsp().await?),
+            (Kind::Msp, None, Some(library)) => builder.msp(Library::new(library).msp().await?),
+            (_, None, None) => builder,
+        })
     }
 }
 
@@ -261,6 +325,8 @@ mod tests {
             ("[dialling]\nlocation = 'home'", vec!["no [[dialling.at]] named 'home'", "there are: none"]),
             ("[[dialling.at]]\nname = 'a'\ncountry = 'XX'", vec!["location 'a'", "'XX' is no country"]),
             ("[[dialling.card]]\nname = 'a'\nnumber = '1'\nlocal = '{x}'", vec!["{x}", "{area}"]),
+            ("[[provider]]\nprogram = 'a'\n[[provider]]", vec!["[[provider]] 2", "a program or a library"]),
+            ("[[provider]]\nlibrary = 'a'\nargs = ['b']", vec!["[[provider]] 1", "no args"]),
             ("sip", vec!["line 1"]),
         ] {
             let error = Config::parse(text).unwrap_err();
@@ -273,7 +339,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_wrong_usage() {
         let failure = Config::load(Some(Path::new("no/such/offhook.toml"))).err().unwrap();
-        assert_eq!(failure.code, crate::exit::USAGE);
+        assert_eq!(failure.code, exit::USAGE);
         assert!(failure.text.contains("no/such/offhook.toml") && failure.text.contains("--config"));
     }
 }

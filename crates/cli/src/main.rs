@@ -49,7 +49,6 @@ async fn run(show: Show, cli: Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Demo(demo) => return demo::run(show, demo, cli.trace.as_deref()).await,
         Command::Provider(args::Provider::Test(args)) => return provider::test(show, args).await,
-        Command::Provider(args::Provider::Serve { provider }) => return provider::serve(provider).await,
         Command::Trace(what) => return trace::run(show, what),
         Command::Watch(args::Watch { line, server: Some(socket) }) => {
             return serve::watch(show, socket.clone(), line.as_deref()).await;
@@ -61,9 +60,12 @@ async fn run(show: Show, cli: Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Dial(args) => return dial::run(show, &dialling, args).await,
         Command::Number(args) => return number::run(show, &dialling, args),
+        Command::Provider(args::Provider::Serve { provider }) => {
+            return provider::serve(config, *provider).await;
+        }
         _ => {}
     }
-    let server = config.builder(cli.trace.as_deref()).start().await?;
+    let server = config.builder(cli.trace.as_deref()).await?.start().await?;
     let app = server.app("offhook").await?;
     let outcome = serve(show, &server, &app, &dialling, cli.command).await;
     server.shutdown().await;

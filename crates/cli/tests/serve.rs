@@ -179,9 +179,15 @@ fn a_provider_that_can_do_nothing_keeps_the_contract_here_and_as_a_process() {
 }
 
 #[test]
+fn real_sip_and_rtp_keep_the_contract_here_and_as_processes() {
+    let here = tested(&["sip"]);
+    assert_eq!(tested(&["sip", "--process"])["tests"], here["tests"]);
+}
+
+#[test]
 fn what_is_no_provider_is_wrong_usage_or_fails_with_its_reason() {
     for (provider, code, expected) in [
-        ("no-such-thing", 2, "expected sim, null, or the path of a program"),
+        ("no-such-thing", 2, "expected sim, sip, null, or the path of a program"),
         ("/bin/true", 1, "ended before it introduced itself"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_offhook"))

@@ -93,6 +93,8 @@ mod builder;
 mod call;
 pub mod carrier;
 mod clock;
+#[cfg(feature = "sim")]
+pub mod conformance;
 mod error;
 mod journal;
 mod line;
@@ -123,11 +125,11 @@ pub use offhook_core::{
 #[cfg(feature = "rtp")]
 pub use offhook_rtp::SampleRate;
 #[cfg(feature = "rtp")]
-pub use offhook_rtp::{AppAudio, FromCall, RtpConfig, ToCall};
+pub use offhook_rtp::{AppAudio, FromCall, RtpConfig, RtpMsp, ToCall};
 #[cfg(feature = "sim")]
-pub use offhook_sim::{ExchangeConfig, Script, SimCaller, Step};
+pub use offhook_sim::{ExchangeConfig, Script, SimCaller, SimMsp, SimTsp, Step};
 #[cfg(feature = "sip")]
-pub use offhook_sip::{BoundAddresses, LineConfig, LineKind, LineMedia, SipConfig, TlsConfig};
+pub use offhook_sip::{BoundAddresses, LineConfig, LineKind, LineMedia, SipConfig, SipTsp, TlsConfig};
 /// The contract of providers, and the words that it shares with applications.
 pub use offhook_spi as spi;
 pub use offhook_spi::{

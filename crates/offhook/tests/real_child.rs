@@ -15,10 +15,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use offhook::carrier::{ChildTsp, Process, serve_tsp};
+use offhook::conformance::{self, ProcessRig, Report, Verdict};
 use offhook::{AppEvent, Cause, ErrorKind, Interest, Offhook};
-use offhook_sim::conformance::{self, Behaviour, FarAct, Report, Rig, Verdict};
 use offhook_sim::{ExchangeConfig, SimMsp, SimTsp};
-use offhook_spi::{Address, DynMsp, DynTsp, RefusalKind, TspCommand, TspEvent};
+use offhook_spi::{RefusalKind, TspCommand, TspEvent};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 /// The example, or nothing where there is no Python.
@@ -27,30 +27,10 @@ fn example() -> Option<Process> {
     peers::have("python3").then(|| Process::new(path))
 }
 
-struct Child(Process);
-
-impl Rig for Child {
-    async fn tsp(&mut self) -> Box<dyn DynTsp> {
-        Box::new(self.0.tsp().await.unwrap())
-    }
-
-    fn msp(&mut self) -> Option<Box<dyn DynMsp>> {
-        None
-    }
-
-    fn address(&self, _behaviour: Behaviour) -> Option<Address> {
-        None
-    }
-
-    async fn act(&mut self, _act: FarAct) -> bool {
-        false
-    }
-}
-
 #[tokio::test]
 async fn real_python_provider_conforms() {
     let Some(process) = example() else { return };
-    let report: Report = conformance::run(&mut Child(process)).await;
+    let report: Report = conformance::run(&mut ProcessRig::new(process)).await;
     assert!(report.is_clean(), "{report}");
     let passed = report.tests.iter().filter(|(_, verdict)| *verdict == Verdict::Passed).count();
     let tried = report.tests.iter().all(|(_, verdict)| *verdict != Verdict::NotTried);

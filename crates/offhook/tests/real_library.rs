@@ -15,10 +15,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use offhook::carrier::Library;
+use offhook::conformance::{self, LibraryRig, Report, Verdict};
 use offhook::{AppEvent, Cause, ErrorKind, Interest, Offhook};
-use offhook_sim::conformance::{self, Behaviour, FarAct, Report, Rig, Verdict};
 use offhook_sim::{ExchangeConfig, SimMsp, SimTsp};
-use offhook_spi::{Address, DynMsp, DynTsp};
 
 /// Builds a library in a folder of its own, or nothing where there is no C compiler.
 fn build(name: &str, source: &str, flags: &[&str]) -> Option<PathBuf> {
@@ -45,30 +44,10 @@ fn example(name: &str) -> Option<Library> {
     build(name, "../../examples/provider.c", &[]).map(Library::new)
 }
 
-struct InLibrary(Library);
-
-impl Rig for InLibrary {
-    async fn tsp(&mut self) -> Box<dyn DynTsp> {
-        Box::new(self.0.tsp().await.unwrap())
-    }
-
-    fn msp(&mut self) -> Option<Box<dyn DynMsp>> {
-        None
-    }
-
-    fn address(&self, _behaviour: Behaviour) -> Option<Address> {
-        None
-    }
-
-    async fn act(&mut self, _act: FarAct) -> bool {
-        false
-    }
-}
-
 #[tokio::test]
 async fn real_c_provider_conforms() {
     let Some(library) = example("c-conforms") else { return };
-    let report: Report = conformance::run(&mut InLibrary(library)).await;
+    let report: Report = conformance::run(&mut LibraryRig::new(library)).await;
     assert!(report.is_clean(), "{report}");
     let passed = report.tests.iter().filter(|(_, verdict)| *verdict == Verdict::Passed).count();
     let tried = report.tests.iter().all(|(_, verdict)| *verdict != Verdict::NotTried);

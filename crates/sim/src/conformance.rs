@@ -12,7 +12,7 @@ mod rigs;
 use std::fmt;
 use std::future::Future;
 
-use offhook_spi::{Address, DynMsp, DynTsp, Op};
+use offhook_spi::{Address, DynMsp, DynTsp, Op, ProviderError};
 
 pub use bench::{Bench, Failure};
 pub use rigs::{NullRig, NullTsp, SimRig};
@@ -79,19 +79,26 @@ impl FarAct {
     }
 }
 
-/// A provider under test with a far end that can be told what to do.
+/// A provider under test with a far end that can be told what to do. Only the provider itself is needed: without
+/// far ends the tests that need one are not tried.
 pub trait Rig: Send {
     /// Makes the TSP, fresh for each test.
-    fn tsp(&mut self) -> impl Future<Output = Box<dyn DynTsp>> + Send;
+    fn tsp(&mut self) -> impl Future<Output = Result<Box<dyn DynTsp>, ProviderError>> + Send;
 
     /// Makes the paired MSP, fresh for each test; `None` tests call control alone.
-    fn msp(&mut self) -> Option<Box<dyn DynMsp>>;
+    fn msp(&mut self) -> impl Future<Output = Result<Option<Box<dyn DynMsp>>, ProviderError>> + Send {
+        async { Ok(None) }
+    }
 
     /// The address of a far end that behaves so; `None` when the rig has none.
-    fn address(&self, behaviour: Behaviour) -> Option<Address>;
+    fn address(&self, _behaviour: Behaviour) -> Option<Address> {
+        None
+    }
 
-    /// Lets the far end act; false when the rig cannot.
-    fn act(&mut self, act: FarAct) -> impl Future<Output = bool> + Send;
+    /// Lets the far end act on the line under test, which has this address; false when the rig cannot.
+    fn act(&mut self, _act: FarAct, _line: &Address) -> impl Future<Output = bool> + Send {
+        async { false }
+    }
 }
 
 /// How one test went.

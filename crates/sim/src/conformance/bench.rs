@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 
 use offhook_spi::{
     Address, CallInfo, CallKey, CallOp, CallState, HostLink, LineCaps, LineKey, LineOp, Link, MspCommand,
-    MspEvent, Op, Opaque, Outcome, Refusal, RequestId, SchemaId, SessionKey, StateKind, TspCommand, TspEvent,
-    Version,
+    MspEvent, Op, Opaque, Outcome, ProviderError, Refusal, RequestId, SchemaId, SessionKey, StateKind,
+    TspCommand, TspEvent, Version,
 };
 
 use super::{Behaviour, FarAct, RIG, Rig};
@@ -61,11 +61,12 @@ impl Bench {
     /// What the provider did not do.
     pub async fn start(rig: &mut impl Rig) -> Result<Self, Failure> {
         let (tsp, link) = Link::pair(QUEUE);
-        let provider = rig.tsp().await;
+        let absent = |error: ProviderError| Failure::new(format!("the provider did not start: {error}"));
+        let provider = rig.tsp().await.map_err(absent)?;
         let mut tasks = vec![tokio::spawn(async move {
             provider.run(link).await.ok();
         })];
-        let msp = rig.msp().map(|provider| {
+        let msp = rig.msp().await.map_err(absent)?.map(|provider| {
             let (msp, link) = Link::pair(QUEUE);
             tasks.push(tokio::spawn(async move {
                 provider.run(link).await.ok();
@@ -133,7 +134,8 @@ impl Bench {
     /// # Errors
     /// The provider has far ends of its own and refuses.
     pub async fn act(&mut self, rig: &mut impl Rig, act: FarAct) -> Result<bool, Failure> {
-        if rig.act(act).await {
+        let line = self.caps.addresses.first().map_or("", |known| known.address.as_str());
+        if rig.act(act, &Address::new(line)).await {
             return Ok(true);
         }
         if !self.has_rig() {

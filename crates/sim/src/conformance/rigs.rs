@@ -40,22 +40,22 @@ impl SimRig {
 }
 
 impl Rig for SimRig {
-    async fn tsp(&mut self) -> Box<dyn DynTsp> {
+    async fn tsp(&mut self) -> Result<Box<dyn DynTsp>, ProviderError> {
         let config = ExchangeConfig { media: self.media, ..ExchangeConfig::default() };
         let (exchange, caller) = SimTsp::new(config);
         self.caller = Some(caller);
-        Box::new(exchange)
+        Ok(Box::new(exchange))
     }
 
-    fn msp(&mut self) -> Option<Box<dyn DynMsp>> {
-        self.media.then(|| Box::new(SimMsp) as Box<dyn DynMsp>)
+    async fn msp(&mut self) -> Result<Option<Box<dyn DynMsp>>, ProviderError> {
+        Ok(self.media.then(|| Box::new(SimMsp) as Box<dyn DynMsp>))
     }
 
     fn address(&self, behaviour: Behaviour) -> Option<Address> {
         Some(Self::far_end(behaviour))
     }
 
-    async fn act(&mut self, act: FarAct) -> bool {
+    async fn act(&mut self, act: FarAct, _line: &Address) -> bool {
         let Some(caller) = &self.caller else { return false };
         let script = match act {
             FarAct::Call => Script::new([Step::Answer]),
@@ -126,19 +126,7 @@ fn cannot(name: &str) -> Reply {
 }
 
 impl Rig for NullRig {
-    async fn tsp(&mut self) -> Box<dyn DynTsp> {
-        Box::new(NullTsp)
-    }
-
-    fn msp(&mut self) -> Option<Box<dyn DynMsp>> {
-        None
-    }
-
-    fn address(&self, _behaviour: Behaviour) -> Option<Address> {
-        None
-    }
-
-    async fn act(&mut self, _act: FarAct) -> bool {
-        false
+    async fn tsp(&mut self) -> Result<Box<dyn DynTsp>, ProviderError> {
+        Ok(Box::new(NullTsp))
     }
 }
