@@ -5,7 +5,7 @@ use bytes::Bytes;
 use offhook_spi::Moment;
 
 use crate::digest::{Challenge, Credentials, Password, Policy, Server, Verdict};
-use crate::message::{Frame, Limits, Message, StreamDecoder};
+use crate::message::{Frame, Limits, Message, StreamDecoder, sipfrag_status};
 
 /// One datagram, and every question to what it held.
 pub fn message(data: &[u8]) {
@@ -45,6 +45,9 @@ fn ask(message: &Message) {
     let _ =
         (headers.vias(), headers.from(), headers.to(), headers.cseq(), headers.contacts(), headers.routes());
     let _ = (headers.record_routes(), headers.reason(), headers.expires(), headers.retry_after());
+    let _ =
+        (headers.event(), headers.subscription_state(), headers.replaces(), sipfrag_status(message.body()));
+    let _ = headers.refer_to().map(|target| target.to_value());
     for (_, value) in headers.iter() {
         let _ = (Challenge::parse_all(value), Credentials::parse(value));
     }

@@ -385,7 +385,7 @@ impl SipMachine {
 
     fn event(&mut self, now: Moment, event: Event) {
         match event {
-            Event::Incoming { id, request, flow } => self.incoming(now, id, &request, flow),
+            Event::Incoming { id, request, flow, .. } => self.incoming(now, id, &request, flow),
             Event::IncomingRequest { id, invite, request, .. } => self.asked(now, id, invite, &request),
             Event::RequestDone { id, outcome } => self.request_done(now, id, outcome.ok().as_deref()),
             Event::Acked { id, request } => {

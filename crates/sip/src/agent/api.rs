@@ -89,6 +89,19 @@ impl Default for Limits {
     }
 }
 
+/// How both ends name the dialog of an answered call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DialogName {
+    /// The Call-ID.
+    pub call_id: String,
+    /// Our tag.
+    pub local_tag: String,
+    /// Theirs.
+    pub remote_tag: String,
+    /// Where the other end can be reached, as its `Contact` says; also the Request-URI of what we send.
+    pub target: Uri,
+}
+
 /// Names a request that came in outside or inside a dialog and that the owner answers.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ServerRequestId(pub u64);
@@ -348,6 +361,9 @@ pub enum Event {
         request: Box<Request>,
         /// The way it came.
         flow: Flow,
+        /// The call that it takes the place of (RFC 3891): answer at once, then end that one. Answered already,
+        /// or ours and ringing.
+        replaces: Option<InviteId>,
     },
     /// Another request came: answer with [`Command::RespondTo`] within 64*T1.
     IncomingRequest {

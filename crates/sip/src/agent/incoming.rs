@@ -8,7 +8,7 @@ use offhook_spi::Moment;
 use super::api::{Ending, Event};
 use super::send::{append, fill, unknown_way};
 use super::{Agent, Alarm, Served};
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, DialogKey};
 use crate::invite::{Body, DialogId, Due, Incoming, InviteId, Life, Repeat, Start, Usage};
 use crate::message::{Headers, Request, Response, Status, name};
 use crate::transaction::{Flow, Sent, TransactionId};
@@ -28,6 +28,13 @@ impl Agent {
             self.reply(now, transaction, request, Status::SERVICE_UNAVAILABLE, &headers);
             return;
         }
+        let replaces = match self.replaced(request) {
+            Ok(replaces) => replaces,
+            Err(status) => {
+                self.reply(now, transaction, request, status, &Headers::new());
+                return;
+            }
+        };
         let tag: Box<str> = self.tokens.tag().into();
         // The dialog is made right away, so that a BYE can find it whenever it comes.
         let Some(dialog) = Dialog::server(request, &tag) else {
@@ -43,7 +50,29 @@ impl Agent {
         self.dialogs.insert(key, (id, dialog));
         self.served.insert(transaction, Served::Invite(id));
         self.usages.insert(id, Box::new(usage));
-        self.event(Event::Incoming { id, request: Box::new(Request::clone(request)), flow });
+        self.event(Event::Incoming { id, request: Box::new(Request::clone(request)), flow, replaces });
+    }
+
+    /// The call that an INVITE takes the place of, or how to refuse the INVITE (RFC 3891 section 3). Their `To`
+    /// is our side.
+    fn replaced(&self, request: &Request) -> Result<Option<InviteId>, Status> {
+        if !self.config.supported.iter().any(|tag| tag == "replaces") {
+            return Ok(None);
+        }
+        let Some(named) = request.headers.replaces().map_err(|_| Status::BAD_REQUEST)? else {
+            return Ok(None);
+        };
+        let key = DialogKey::new(&named.call_id, &named.to_tag, &named.from_tag);
+        let gone = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+        let (call, dialog) = self.dialogs.get(&key).copied().ok_or(gone)?;
+        let life = self.usages.get(&call).and_then(|usage| usage.find(dialog)).map(|dialog| dialog.life);
+        match (life.ok_or(gone)?, call) {
+            (Life::Confirmed, _) if named.early_only => Err(Status::BUSY_HERE),
+            (Life::Confirmed, _) | (Life::Early, InviteId::Outgoing(_)) => Ok(Some(call)),
+            // Only whoever has called may be replaced before it is answered.
+            (Life::Early, InviteId::Incoming(_)) => Err(gone),
+            (Life::Ending, _) => Err(Status::DECLINE),
+        }
     }
 
     pub(super) fn answer(

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use offhook_spi::{Machine, Moment};
 
-pub use api::{Command, Config, Ending, Event, Input, Limits, NextHop, Output, ServerRequestId};
+pub use api::{Command, Config, DialogName, Ending, Event, Input, Limits, NextHop, Output, ServerRequestId};
 
 pub use crate::invite::{Body, DialogId, Failure, InviteId, RequestId};
 pub use crate::transaction::{Flow, FlowId, ResponsePort, Timing, Transport, prefers_stream};
@@ -148,6 +148,19 @@ impl Agent {
             server_transactions: self.servers.len(),
             unacknowledged: self.unacknowledged,
         }
+    }
+
+    /// How the dialog of an answered call is named, while it lives.
+    #[must_use]
+    pub fn dialog(&self, id: InviteId) -> Option<DialogName> {
+        let usage = self.usages.get(&id)?;
+        let dialog = &usage.find(usage.answered?)?.dialog;
+        Some(DialogName {
+            call_id: dialog.call_id().to_owned(),
+            local_tag: dialog.local_tag().to_owned(),
+            remote_tag: dialog.remote_tag().to_owned(),
+            target: dialog.target().clone(),
+        })
     }
 
     /// Fails unless nothing at all is remembered.

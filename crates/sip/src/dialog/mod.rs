@@ -157,6 +157,15 @@ impl Dialog {
         DialogKey::new(&self.call_id, &self.local_tag, &self.remote_tag)
     }
 
+    pub(crate) fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    /// Where the other end can be reached.
+    pub(crate) fn target(&self) -> &Uri {
+        &self.target
+    }
+
     pub(crate) fn local_tag(&self) -> &str {
         &self.local_tag
     }

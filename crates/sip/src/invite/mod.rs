@@ -270,6 +270,10 @@ impl Usage {
         self.dialogs.iter_mut().find(|dialog| dialog.id == id)
     }
 
+    pub(crate) fn find(&self, id: DialogId) -> Option<&InviteDialog> {
+        self.dialogs.iter().find(|dialog| dialog.id == id)
+    }
+
     /// The dialog that the owner's commands mean.
     pub(crate) fn main(&mut self) -> Option<&mut InviteDialog> {
         let id = self.answered?;

@@ -22,6 +22,7 @@
 //! ```
 
 mod address;
+mod event;
 mod framing;
 pub(crate) mod grammar;
 mod headers;
@@ -31,6 +32,7 @@ pub mod name;
 mod params;
 mod parse;
 mod reason;
+mod replaces;
 mod status;
 mod tokens;
 mod typed;
@@ -45,12 +47,14 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 pub use address::NameAddr;
+pub use event::{EventType, SubscriptionLife, SubscriptionState, Termination, sipfrag, sipfrag_status};
 pub use framing::{Frame, FramingError, StreamDecoder};
 pub use headers::Headers;
 pub use method::Method;
 pub use params::Params;
 pub use parse::{Limits, ParseError, ParseErrorKind};
 pub use reason::ReasonValue;
+pub use replaces::{ReferTarget, Replaces};
 pub use status::Status;
 pub use tokens::Tokens;
 pub use typed::{CSeq, HeaderError, MAX_ENTRIES};

@@ -380,7 +380,7 @@ fn encode(out: &mut String, text: &str, extra: &[u8]) {
     }
 }
 
-fn decode(text: &str) -> Cow<'_, str> {
+pub(super) fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }

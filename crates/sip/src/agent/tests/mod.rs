@@ -8,6 +8,7 @@ mod endings;
 mod forks;
 mod properties;
 mod reinvites;
+mod replaces;
 mod routes;
 mod rules;
 mod times;
