@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use offhook_sipcore::agent::{Flow, InviteId};
+use offhook_sipcore::agent::{Flow, InviteId, RequestId as SipRequestId};
 use offhook_sipcore::message::{Headers, Uri};
 use offhook_spi::{
     Address, CallDirection, CallInfo, CallKey, CallParams, Flowing, LineKey, Moment, Party, RequestId,
@@ -44,6 +44,64 @@ pub(crate) struct Call {
     pub(crate) credentials: Headers,
     /// The alarm at which it counts as not answered.
     pub(crate) patience: Option<(Moment, u64)>,
+    /// What is known about it, as the core was told.
+    pub(crate) info: Box<CallInfo>,
+    /// The call that was made about this one, which is held for it.
+    pub(crate) consulted_by: Option<u64>,
+    /// The call that this one was made about.
+    pub(crate) consults: Option<u64>,
+    /// Held because a transfer is prepared.
+    pub(crate) is_pending: bool,
+    /// What follows once the change that goes on is done.
+    pub(crate) then: Option<Box<Then>>,
+    /// The transfer that we asked for.
+    pub(crate) transfer: Option<Box<Transfer>>,
+}
+
+/// What follows a hold.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// A call about the held one.
+    Consult(RequestId, Consult),
+    /// Nothing; the call is retrieved as one of a pair that swaps places.
+    Keep,
+    /// The other call is retrieved.
+    Swap(RequestId, u64),
+}
+
+/// A consultation call that is wanted.
+#[derive(Debug)]
+pub(crate) struct Consult {
+    pub(crate) key: CallKey,
+    pub(crate) session: Option<SessionKey>,
+    /// Whom to consult, if that is known.
+    pub(crate) to: Option<Address>,
+    pub(crate) params: CallParams,
+}
+
+/// A REFER of ours and what hangs on it.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    pub(crate) request: RequestId,
+    /// The other call that ends with this one.
+    pub(crate) consultation: Option<u64>,
+    /// The REFER that counts.
+    pub(crate) refer: SipRequestId,
+    /// What it said, for another try with credentials.
+    pub(crate) headers: Headers,
+    pub(crate) stage: TransferStage,
+    pub(crate) alarm: Option<(Moment, u64)>,
+}
+
+/// How far a transfer has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TransferStage {
+    /// REFER is on its way.
+    Asked,
+    /// The far end says how far it is.
+    Reported,
+    /// The far end does it and has not said how far it is.
+    TakenOver,
 }
 
 /// What is remembered of a call that is over for the core and whose last message may still be challenged.
@@ -65,6 +123,8 @@ pub(crate) enum Media {
 /// How far a call has come.
 #[derive(Debug)]
 pub(crate) enum Phase {
+    /// It waits to be told whom it is for.
+    DialTone(Box<CallParams>),
     /// It goes out: the INVITE is being prepared, sent, or answered.
     Outgoing(Box<Outgoing>),
     /// It has come in and is not answered.
@@ -119,6 +179,11 @@ pub(crate) enum Exchange {
 }
 
 impl Outgoing {
+    /// A call to somebody, before the way and the description are known.
+    pub(crate) const fn new(to: Uri, dialled: Address, params: CallParams) -> Self {
+        Self { to, dialled, params, targets: None, offer: None, sent: false, early: None }
+    }
+
     /// What is known about the call before anybody answers, as the core knows it.
     pub(crate) fn info(&self) -> CallInfo {
         CallInfo {
@@ -164,6 +229,12 @@ impl Call {
             flow: None,
             credentials: Headers::new(),
             patience: None,
+            info: Box::default(),
+            consulted_by: None,
+            consults: None,
+            is_pending: false,
+            then: None,
+            transfer: None,
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! SIP responses and reasons as causes, and back: total tables.
 
+use offhook_sipcore::agent::Failure;
 use offhook_sipcore::message::{Headers, ReasonValue, Status, name};
 use offhook_spi::Cause;
 
@@ -8,6 +9,17 @@ use offhook_spi::Cause;
 /// otherwise.
 pub(crate) fn of_response(status: Status, headers: &Headers) -> Cause {
     of_reason(headers).unwrap_or_else(|| of_status(status.code()))
+}
+
+/// The cause for something of ours that came to nothing.
+pub(crate) fn of_failure(failure: &Failure) -> Cause {
+    match failure {
+        Failure::Refused(response) => of_response(response.status, &response.headers),
+        Failure::Cancelled(_) => Cause::Cancelled,
+        Failure::Timeout => Cause::TimerExpired,
+        Failure::Transport => Cause::NoRouteToDestination,
+        _ => Cause::TemporaryFailure,
+    }
 }
 
 /// The cause for the end of a call by BYE or CANCEL.

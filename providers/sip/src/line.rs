@@ -20,8 +20,21 @@ use crate::config::{ConfigError, LineConfig, LineKind, LineMedia};
 use directory::Directory;
 
 /// What every SIP line can do; digits, tones and streams come from its MSP.
-pub(crate) const OPS: [Op; 7] =
-    [Op::Accept, Op::Answer, Op::Drop, Op::Hold, Op::MakeCall, Op::Redirect, Op::Unhold];
+pub(crate) const OPS: [Op; 13] = [
+    Op::Accept,
+    Op::Answer,
+    Op::BlindTransfer,
+    Op::CompleteTransfer,
+    Op::Dial,
+    Op::Drop,
+    Op::Hold,
+    Op::MakeCall,
+    Op::Redirect,
+    Op::SetupTransfer,
+    Op::SetupTransferOneStep,
+    Op::SwapHold,
+    Op::Unhold,
+];
 
 /// One line.
 #[derive(Debug)]

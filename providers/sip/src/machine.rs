@@ -3,9 +3,11 @@
 //! system go in; events, messages and questions come out.
 //!
 //! `outgoing` is a call of ours, `incoming` one of theirs, `media` the descriptions that go between the
-//! network and the MSP, `registering` the accounts.
+//! network and the MSP, `consulting` and `transfer` what two calls have to do with each other, `registering`
+//! the accounts.
 
 mod body;
+mod consulting;
 mod gate;
 mod incoming;
 mod keeping;
@@ -14,6 +16,7 @@ mod outgoing;
 mod registering;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod ways;
 mod within;
 
@@ -22,17 +25,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use offhook_sipcore::agent::{
-    Agent, Command, Config, DialogId, Event, Flow, FlowId, Input as AgentInput, InviteId, Limits, Output,
-    RequestId as SipRequestId, ResponsePort, Transport,
+    Agent, Command, Config, DialogId, Event, Failure, Flow, FlowId, Input as AgentInput, InviteId, Limits,
+    Output, RequestId as SipRequestId, ResponsePort, Transport,
 };
 use offhook_sipcore::bytes::Bytes;
-use offhook_sipcore::message::{Headers, Message, NameAddr, Tokens, Uri};
+use offhook_sipcore::message::{Headers, Message, Method, NameAddr, Response, Tokens, Uri};
 use offhook_spi::{
     CallKey, CallOp, CallState, Cause, LineKey, Machine, Moment, Refusal, RefusalKind, Reply, RequestId,
-    StateKind, TspCommand, TspEvent,
+    SessionKey, StateKind, TspCommand, TspEvent,
 };
 
-use crate::call::{Call, Closing, Phase};
+use crate::call::{Call, Closing, Consult, Phase};
 use crate::config::{ConfigError, SipConfig};
 use crate::line::Lines;
 use crate::location::{Answer, Lookup, Question};
@@ -97,9 +100,11 @@ pub(crate) enum LookupId {
     Line(LineKey),
 }
 
-/// Whom an out-of-dialog request is for.
+/// What a request of ours that is no call is for.
 #[derive(Clone, Copy, Debug)]
 enum Asked {
+    /// A transfer of this call.
+    Refer(u64),
     Register(LineKey),
 }
 
@@ -109,6 +114,7 @@ enum Alarm {
     Locate(LineKey),
     NoAnswer(u64),
     Register(LineKey),
+    Transfer(u64),
 }
 
 /// The SIP provider without sockets.
@@ -147,7 +153,7 @@ impl SipMachine {
     pub(crate) fn new(config: SipConfig, sockets: Vec<Socket>, seed: [u8; 32]) -> Result<Self, ConfigError> {
         let mut tokens = Tokens::new(seed);
         let lines = Lines::new(&config.lines, &mut tokens)?;
-        let agent_config = Config {
+        let mut agent_config = Config {
             limits: Limits {
                 calls: config.limits.calls,
                 transactions: config.limits.transactions,
@@ -157,8 +163,10 @@ impl SipMachine {
             },
             response_port: if config.symmetric { ResponsePort::Source } else { ResponsePort::SentBy },
             product: Some(config.product.clone()).filter(|product| !product.is_empty()),
+            supported: vec!["replaces".to_owned()],
             ..Config::default()
         };
+        agent_config.allow.extend([Method::NOTIFY, Method::REFER]);
         let agent = Agent::new(agent_config, Tokens::new(tokens.bytes()));
         let gates = gate::Gates::new(&config.lines, &mut tokens);
         Ok(Self {
@@ -196,7 +204,7 @@ impl SipMachine {
                 CallOp::MakeCall { to, params } => {
                     self.make_call(now, request, line, call, session, &to, *params);
                 }
-                op => self.operate(now, request, call, op),
+                op => self.operate(now, request, call, session, op),
             },
             TspCommand::Relay { call, data, .. } => self.relayed(now, call, &data),
             TspCommand::Session { call, session } => self.session(call, session),
@@ -253,7 +261,14 @@ impl SipMachine {
         self.closing.is_empty() && !self.is_leaving()
     }
 
-    fn operate(&mut self, now: Moment, request: RequestId, key: CallKey, op: CallOp) {
+    fn operate(
+        &mut self,
+        now: Moment,
+        request: RequestId,
+        key: CallKey,
+        session: Option<SessionKey>,
+        op: CallOp,
+    ) {
         let name = op.required();
         if !crate::line::OPS.contains(&name) {
             return self.reply(request, Err(Refusal::unsupported(key, name)));
@@ -265,6 +280,11 @@ impl SipMachine {
         match op {
             CallOp::Accept => self.accept(now, request, serial),
             CallOp::Answer => self.answer(now, request, serial),
+            CallOp::BlindTransfer { to } => self.blind_transfer(now, request, serial, &to),
+            CallOp::CompleteTransfer { consultation, completion } => {
+                self.complete_transfer(now, request, serial, consultation, completion);
+            }
+            CallOp::Dial { digits } => self.dial(now, Some(request), serial, &digits),
             CallOp::Drop { cause } => {
                 self.reply(request, Ok(()));
                 self.hang_up(now, serial, cause);
@@ -272,6 +292,11 @@ impl SipMachine {
             CallOp::Hold => self.hold(now, request, serial, true),
             CallOp::Unhold => self.hold(now, request, serial, false),
             CallOp::Redirect { to } => self.redirect(now, request, serial, &to),
+            CallOp::SetupTransfer { consultation, to, params } => {
+                let consult = Consult { key: consultation, session, to, params: *params };
+                self.setup_transfer(now, request, serial, consult);
+            }
+            CallOp::SwapHold { with } => self.swap(now, request, serial, with),
             _ => self.reply(request, Err(Refusal::unsupported(key, name))),
         }
     }
@@ -280,14 +305,18 @@ impl SipMachine {
     fn hang_up(&mut self, now: Moment, serial: u64, cause: Option<Cause>) {
         let Some(call) = self.calls.get(&serial) else { return };
         let (id, line) = (call.id, call.line);
-        let was_sent = !matches!(&call.phase, Phase::Outgoing(outgoing) if !outgoing.sent);
+        let was_sent = match &call.phase {
+            Phase::DialTone(_) => false,
+            Phase::Outgoing(outgoing) => outgoing.sent,
+            Phase::Incoming(_) | Phase::Answering { .. } | Phase::Up => true,
+        };
         // The agent's last word on the call takes the entry away; what it never knew it says nothing about.
         if was_sent {
             self.closing.insert(id, Closing { line, credentials: Headers::new() });
         }
         let mut headers = Headers::new();
         let told = match &call.phase {
-            Phase::Outgoing(_) => {
+            Phase::DialTone(_) | Phase::Outgoing(_) => {
                 crate::cause::add_reason(&mut headers, cause.unwrap_or(Cause::NormalClearing));
                 if was_sent {
                     self.agent(now, Command::Cancel { id, headers });
@@ -317,9 +346,11 @@ impl SipMachine {
         self.by_key.remove(&call.key);
         self.by_invite.remove(&call.id);
         self.lookups.remove(&LookupId::Call(serial));
-        if let Some(alarm) = call.patience {
+        let transfer = call.transfer.as_ref().and_then(|transfer| transfer.alarm);
+        for alarm in call.patience.into_iter().chain(transfer) {
             self.alarms.remove(&alarm);
         }
+        self.untie(serial, &call);
         if let Some(source) = self.sources.remove(&serial)
             && let Some(count) = self.per_source.get_mut(&source)
         {
@@ -387,7 +418,7 @@ impl SipMachine {
         match event {
             Event::Incoming { id, request, flow, .. } => self.incoming(now, id, &request, flow),
             Event::IncomingRequest { id, invite, request, .. } => self.asked(now, id, invite, &request),
-            Event::RequestDone { id, outcome } => self.request_done(now, id, outcome.ok().as_deref()),
+            Event::RequestDone { id, outcome } => self.request_done(now, id, outcome),
             Event::Acked { id, request } => {
                 self.with(id, |machine, serial| machine.acked(now, serial, &request))
             }
@@ -399,7 +430,7 @@ impl SipMachine {
             }
             Event::Ended { id, why } => {
                 self.closing.remove(&id);
-                self.with(id, |machine, serial| machine.ended(serial, &why));
+                self.with(id, |machine, serial| machine.ended(now, serial, &why));
             }
             Event::Failed { id, failure } => {
                 self.closing.remove(&id);
@@ -437,6 +468,22 @@ impl SipMachine {
         }
     }
 
+    /// A name for a request of ours that is no call.
+    fn sip_request(&mut self, asked: Asked) -> SipRequestId {
+        self.serial += 1;
+        let id = SipRequestId(self.serial);
+        self.requests.insert(id, asked);
+        id
+    }
+
+    fn request_done(&mut self, now: Moment, id: SipRequestId, outcome: Result<Box<Response>, Failure>) {
+        match self.requests.remove(&id) {
+            Some(Asked::Refer(serial)) => self.referred(now, serial, id, outcome),
+            Some(Asked::Register(key)) => self.register_done(now, key, id, outcome.ok().as_deref()),
+            None => {}
+        }
+    }
+
     fn set_alarm(&mut self, at: Moment, alarm: Alarm) -> (Moment, u64) {
         self.serial += 1;
         self.alarms.insert((at, self.serial), alarm);
@@ -450,6 +497,7 @@ impl SipMachine {
                 Alarm::Locate(key) => self.look_for_registrar(now, key),
                 Alarm::NoAnswer(serial) => self.no_answer(now, serial),
                 Alarm::Register(key) => self.refresh_registration(now, key),
+                Alarm::Transfer(serial) => self.transfer_overdue(now, serial),
             }
         }
     }

@@ -37,13 +37,13 @@ impl SipMachine {
             LineMedia::None => Media::Nobody,
         };
         let phase = Phase::Incoming(Incoming { offered: offer.is_some(), ..Incoming::default() });
-        let call = Call { flow: Some(flow), ..Call::new(id, key, line, media, phase) };
+        let info = Box::new(caller_info(request, config.trusted));
+        let call = Call { flow: Some(flow), info: info.clone(), ..Call::new(id, key, line, media, phase) };
         self.calls.insert(serial, call);
         self.by_key.insert(key, serial);
         self.by_invite.insert(id, serial);
         *self.per_source.entry(source).or_insert(0) += 1;
         self.sources.insert(serial, source);
-        let info = Box::new(caller_info(request, config.trusted));
         self.tell(TspEvent::NewCall { line, call: key, info, state: CallState::Offering });
         if let Some(sdp) = offer {
             if let Some(call) = self.calls.get_mut(&serial) {
@@ -202,7 +202,7 @@ impl SipMachine {
                 self.state(serial, CallState::CONNECTED);
             }
             Phase::Up => self.acked_while_up(now, serial, request),
-            Phase::Outgoing(_) | Phase::Incoming(_) => {}
+            Phase::DialTone(_) | Phase::Outgoing(_) | Phase::Incoming(_) => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use offhook_spi::{
 
 use super::SipMachine;
 use super::body::{self, sdp_body};
-use crate::call::{Call, Exchange, Phase, flow_of};
+use crate::call::{Call, Exchange, Phase, Then, flow_of};
 use crate::cause;
 
 impl SipMachine {
@@ -44,6 +44,7 @@ impl SipMachine {
     fn described_by_msp(&mut self, now: Moment, serial: u64, sdp: String) {
         let Some(call) = self.calls.get_mut(&serial) else { return };
         match &mut call.phase {
+            Phase::DialTone(_) => {}
             Phase::Outgoing(_) => self.described(now, serial, sdp),
             Phase::Incoming(_) => self.wrote(now, serial, sdp),
             Phase::Answering { .. } => {}
@@ -86,7 +87,7 @@ impl SipMachine {
         let Some(call) = self.calls.get_mut(&serial) else { return };
         let id = call.id;
         match &call.phase {
-            Phase::Outgoing(_) | Phase::Incoming(_) | Phase::Answering { .. } => {
+            Phase::DialTone(_) | Phase::Outgoing(_) | Phase::Incoming(_) | Phase::Answering { .. } => {
                 self.hang_up(now, serial, Some(Cause::IncompatibleDestination));
             }
             Phase::Up => match std::mem::take(&mut call.exchange) {
@@ -97,7 +98,7 @@ impl SipMachine {
                 Exchange::Ours { request, .. } => {
                     let refusal = Refusal::new(RefusalKind::OperationFailed, "the session cannot change so")
                         .with_cause(Cause::IncompatibleDestination);
-                    self.reply_to(request, Err(refusal));
+                    self.change_failed(serial, request, &refusal);
                 }
                 // The answer to what was agreed cannot be used: nothing flows any more.
                 Exchange::None | Exchange::Asked { sent: true, .. } => {
@@ -110,18 +111,19 @@ impl SipMachine {
     /// Holds or retrieves: an offer in which our media flow otherwise.
     pub(super) fn hold(&mut self, now: Moment, request: RequestId, serial: u64, hold: bool) {
         let Some(call) = self.calls.get_mut(&serial) else { return };
-        if !matches!(call.phase, Phase::Up) || call.exchange != Exchange::None {
+        if !call.rests() {
             let refusal = Refusal::new(
                 RefusalKind::Busy,
-                format!("{} is changing its media just now; try again when that is done", call.key),
+                format!("{} is changing just now; try again when that is done", call.key),
             );
             return self.reply(request, Err(refusal));
         }
+        call.is_pending &= !hold;
         self.change(now, serial, Some(request), hold);
     }
 
     /// Offers the flow that fits who holds whom.
-    fn change(&mut self, now: Moment, serial: u64, request: Option<RequestId>, hold: bool) {
+    pub(super) fn change(&mut self, now: Moment, serial: u64, request: Option<RequestId>, hold: bool) {
         let Some(call) = self.calls.get_mut(&serial) else { return };
         let flow = call.flow(hold);
         call.exchange = Exchange::Ours { request, hold, flow, sent: false };
@@ -161,25 +163,23 @@ impl SipMachine {
                         let detail = format!("the far end does not describe how {} goes on", call.key);
                         let refusal = Refusal::new(RefusalKind::OperationFailed, detail)
                             .with_cause(Cause::IncompatibleDestination);
-                        self.reply_to(request, Err(refusal));
+                        self.change_failed(serial, request, &refusal);
                         return self.hang_up(now, serial, Some(Cause::IncompatibleDestination));
                     }
                     None => {}
                 }
-                self.reply_to(request, Ok(()));
-                self.told_of_hold(serial);
+                if let Some(request) = request {
+                    self.reply(request, Ok(()));
+                }
+                self.changed(now, serial, hold);
             }
             Err(failure) => {
                 self.relay(serial, SdpMessage::Rollback);
-                let cause = match &failure {
-                    Failure::Refused(response) => cause::of_response(response.status, &response.headers),
-                    Failure::Timeout => Cause::TimerExpired,
-                    _ => Cause::TemporaryFailure,
-                };
+                let cause = cause::of_failure(&failure);
                 let what = if hold { "hold" } else { "unhold" };
                 let refusal =
                     Refusal::new(RefusalKind::OperationFailed, format!("the far end refuses to {what}"));
-                self.reply_to(request, Err(refusal.with_cause(cause)));
+                self.change_failed(serial, request, &refusal.with_cause(cause));
             }
         }
     }
@@ -194,13 +194,31 @@ impl SipMachine {
         let detail = format!("the far end wants another password before {key} changes");
         let refusal = Refusal::new(RefusalKind::OperationFailed, detail).with_cause(Cause::NotAuthorized);
         let request = request.take();
-        self.reply_to(request, Err(refusal));
+        self.change_failed(serial, request, &refusal);
     }
 
-    /// Answers a request, if that was not done before.
-    fn reply_to(&mut self, request: Option<RequestId>, result: Result<(), Refusal>) {
-        if let Some(request) = request {
-            self.reply(request, result);
+    /// A call is held or retrieved as we wanted.
+    fn changed(&mut self, now: Moment, serial: u64, hold: bool) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        match call.then.take() {
+            Some(then) => self.follow_up(now, serial, *then),
+            None => {
+                // Who was held for a consultation is back: there is nothing to consult about any more.
+                let other = call.consulted_by.filter(|_| !hold);
+                self.told_of_hold(serial);
+                if let Some(other) = other {
+                    self.hang_up(now, other, None);
+                }
+            }
+        }
+    }
+
+    /// Refuses what waited for a change of the media, if it was not answered before, and what was to follow.
+    fn change_failed(&mut self, serial: u64, request: Option<RequestId>, refusal: &Refusal) {
+        let then = self.calls.get_mut(&serial).and_then(|call| call.then.take());
+        let next = then.and_then(|then| then.request());
+        for request in request.into_iter().chain(next) {
+            self.reply(request, Err(refusal.clone()));
         }
     }
 
@@ -272,7 +290,10 @@ impl SipMachine {
         let serial = *serial;
         match (&mut call.phase, &call.exchange) {
             (Phase::Incoming(incoming), _) => incoming.answer = None,
-            (_, Exchange::Ours { sent: false, .. }) => self.roll_back(serial),
+            (_, Exchange::Ours { sent: false, .. }) => {
+                call.then = None;
+                self.roll_back(serial);
+            }
             _ => return,
         }
         let refusal =
@@ -315,6 +336,7 @@ impl SipMachine {
     pub(super) fn told_of_hold(&mut self, serial: u64) {
         let Some(call) = self.calls.get(&serial) else { return };
         let state = match (call.holding, call.held) {
+            (true, _) if call.is_pending => CallState::OnHoldPendingTransfer,
             (true, _) => CallState::OnHold,
             (false, true) => CallState::Connected { mode: ConnectedMode::ActiveHeld },
             (false, false) => CallState::CONNECTED,
@@ -334,6 +356,18 @@ impl Call {
             Exchange::Ours { request, .. } => request,
             _ => None,
         };
-        answering.into_iter().chain(changing).collect()
+        let then = self.then.as_ref().and_then(|then| then.request());
+        let transfer = self.transfer.as_ref().map(|transfer| transfer.request);
+        answering.into_iter().chain(changing).chain(then).chain(transfer).collect()
+    }
+}
+
+impl Then {
+    /// The request that waits for what follows.
+    const fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Consult(request, _) | Self::Swap(request, _) => Some(*request),
+            Self::Keep => None,
+        }
     }
 }

@@ -3,16 +3,16 @@
 
 use std::collections::VecDeque;
 
-use offhook_sipcore::agent::{Command, Ending, Failure, Flow, InviteId, Transport, prefers_stream};
+use offhook_sipcore::agent::{Command, Ending, Failure, Flow, Transport, prefers_stream};
 use offhook_sipcore::message::{Headers, Method, Request, Response, Status, Uri, name};
 use offhook_spi::{
-    Address, CallInfo, CallKey, CallParams, CallState, Cause, Flowing, LineKey, Moment, Party, Presentation,
-    Refusal, RefusalKind, RequestId, SdpMessage, SessionKey, StateKind, TspEvent,
+    Address, CallKey, CallParams, CallState, Cause, Flowing, LineKey, Moment, Party, Presentation, Refusal,
+    RefusalKind, RequestId, SdpMessage, SessionKey, StateKind, TspEvent,
 };
 
 use super::body;
 use super::{Alarm, LookupId, SipMachine, host_of, name_addr};
-use crate::call::{Call, Closing, Media, Outgoing, Phase};
+use crate::call::{Call, Closing, Outgoing, Phase};
 use crate::cause;
 use crate::location::{Lookup, Target};
 
@@ -53,32 +53,24 @@ impl SipMachine {
             Ok(uri) => uri,
             Err(refusal) => return self.reply(request, Err(refusal)),
         };
-        if self.calls.len() >= self.config.limits.calls {
-            let refusal = Refusal::new(
-                RefusalKind::Busy,
-                format!("{} calls are all that the SIP provider is allowed", self.config.limits.calls),
-            );
+        if let Err(refusal) = self.must_fit(key) {
             return self.reply(request, Err(refusal));
         }
-        self.serial += 1;
-        let serial = self.serial;
-        let id = InviteId::Outgoing(serial);
-        let no_answer = params.no_answer_timeout;
-        let outgoing = Outgoing {
-            to: uri,
-            dialled: to.clone(),
-            params,
-            targets: None,
-            offer: None,
-            sent: false,
-            early: None,
-        };
-        let media = session.map_or(Media::Nobody, |session| Media::Session(Some(session)));
-        let call = Call::new(id, key, line, media, Phase::Outgoing(Box::new(outgoing)));
-        self.calls.insert(serial, call);
-        self.by_key.insert(key, serial);
-        self.by_invite.insert(id, serial);
+        let serial = self.place(line, key, session, CallParams::default());
+        let outgoing = Outgoing::new(uri, to.clone(), params);
+        if let Some(call) = self.calls.get_mut(&serial) {
+            *call.info = outgoing.info();
+            call.phase = Phase::Outgoing(Box::new(outgoing));
+        }
         self.reply(request, Ok(()));
+        self.go(now, serial);
+    }
+
+    /// Starts a call of ours: asks for a description and a way.
+    pub(super) fn go(&mut self, now: Moment, serial: u64) {
+        let Some(call) = self.calls.get(&serial) else { return };
+        let Phase::Outgoing(outgoing) = &call.phase else { return };
+        let (no_answer, session) = (outgoing.params.no_answer_timeout, call.session());
         self.state(serial, CallState::Dialing);
         if let Some(timeout) = no_answer {
             let alarm = self.set_alarm(now + timeout, Alarm::NoAnswer(serial));
@@ -96,8 +88,18 @@ impl SipMachine {
         self.look_up(now, serial);
     }
 
+    /// Where to call somebody: the address, by the line's own transport unless it names one.
+    pub(super) fn destination(&self, key: LineKey, to: &Address) -> Result<Uri, Refusal> {
+        let uri = self.address(key, to)?;
+        let transport = self.lines.get(key).and_then(|line| line.transport());
+        Ok(match (transport, uri.param("transport")) {
+            (Some(transport), None) => uri.with_param("transport", Some(transport)),
+            _ => uri,
+        })
+    }
+
     /// A SIP URI as it stands, or a number or user at the line's domain or proxy.
-    fn destination(&self, key: LineKey, to: &Address) -> Result<Uri, Refusal> {
+    pub(super) fn address(&self, key: LineKey, to: &Address) -> Result<Uri, Refusal> {
         let wrong = |why: &str| Refusal::new(RefusalKind::InvalidAddress, format!("'{to}' {why}"));
         let Some(line) = self.lines.get(key) else {
             return Err(Refusal::new(RefusalKind::Gone, format!("the SIP provider has no {key}")));
@@ -129,10 +131,7 @@ impl SipMachine {
         if !uri.is_sip() && !uri.is_sips() {
             return Err(wrong("is no SIP address; expected sip:user@host"));
         }
-        Ok(match (line.transport(), uri.param("transport")) {
-            (Some(transport), None) => uri.with_param("transport", Some(transport)),
-            _ => uri,
-        })
+        Ok(uri)
     }
 
     fn look_up(&mut self, now: Moment, serial: u64) {
@@ -313,7 +312,6 @@ impl SipMachine {
         // An early answer stands where the final one says nothing; one that cannot be used is none.
         let sdp =
             body::answered(response).map(|sdp| sdp.or_else(|| outgoing.early.take())).unwrap_or_default();
-        let info = response.headers.contains(IDENTITY).then(|| outgoing.info());
         let media = call.has_media();
         call.phase = Phase::Up;
         call.credentials = Headers::new();
@@ -327,38 +325,31 @@ impl SipMachine {
                 None => return self.hang_up(now, serial, Some(Cause::IncompatibleDestination)),
             }
         }
-        if let Some(info) = info {
-            self.connected_party(serial, info, response);
+        if response.headers.contains(IDENTITY) {
+            self.connected_party(serial, response);
         }
         self.state(serial, CallState::CONNECTED);
     }
 
     /// Who answered, where that is said by the other side's asserted identity; beside all that was known, since
     /// the core replaces it as a whole.
-    fn connected_party(&mut self, serial: u64, known: CallInfo, response: &Response) {
+    fn connected_party(&mut self, serial: u64, response: &Response) {
         let identity = response.headers.addresses(IDENTITY).ok().and_then(|all| all.into_iter().next());
-        let (Some(identity), Some(call)) = (identity, self.calls.get(&serial)) else { return };
+        let (Some(identity), Some(call)) = (identity, self.calls.get_mut(&serial)) else { return };
         let is_trusted = self.lines.get(call.line).is_some_and(|line| line.config.trusted);
         let party = Party {
             address: Some(Address::new(identity.uri.as_str())),
             name: identity.display,
             presentation: if is_trusted { Presentation::Asserted } else { Presentation::Claimed },
         };
-        let call_id = response.headers.call_id().ok().map(str::to_owned);
-        let info = CallInfo { connected: Some(party), call_id, ..known };
-        let event = TspEvent::CallInfo { call: call.key, info: Box::new(info) };
+        call.info.connected = Some(party);
+        call.info.call_id = response.headers.call_id().ok().map(str::to_owned);
+        let event = TspEvent::CallInfo { call: call.key, info: call.info.clone() };
         self.tell(event);
     }
 
     pub(super) fn failed(&mut self, serial: u64, failure: &Failure) {
-        let cause = match failure {
-            Failure::Refused(response) => cause::of_response(response.status, &response.headers),
-            Failure::Cancelled(_) => Cause::Cancelled,
-            Failure::Timeout => Cause::TimerExpired,
-            Failure::Transport => Cause::NoRouteToDestination,
-            _ => Cause::TemporaryFailure,
-        };
-        self.over(serial, cause);
+        self.over(serial, cause::of_failure(failure));
     }
 
     pub(super) fn redirected(&mut self, serial: u64, response: &Response) {
@@ -384,7 +375,10 @@ impl SipMachine {
     }
 
     /// A call that was up, or was coming up, is over from the other side.
-    pub(super) fn ended(&mut self, serial: u64, why: &Ending) {
+    pub(super) fn ended(&mut self, now: Moment, serial: u64, why: &Ending) {
+        if matches!(why, Ending::Remote(_)) && self.left_with_transfer(now, serial) {
+            return;
+        }
         let cause = match why {
             Ending::Remote(request) => cause::of_end(&request.headers, Cause::NormalClearing),
             Ending::Cancelled(request) => cause::of_end(&request.headers, Cause::Cancelled),

@@ -102,8 +102,14 @@ impl SipMachine {
         Some(self.contact(&line.user, flow, public))
     }
 
-    pub(super) fn request_done(&mut self, now: Moment, id: SipRequestId, response: Option<&Response>) {
-        let Some(Asked::Register(key)) = self.requests.remove(&id) else { return };
+    /// A request of ours outside calls has ended.
+    pub(super) fn register_done(
+        &mut self,
+        now: Moment,
+        key: LineKey,
+        id: SipRequestId,
+        response: Option<&Response>,
+    ) {
         let Some(way) = self.registrars.ways.get_mut(&key).filter(|way| way.request == Some(id)) else {
             return;
         };
@@ -182,13 +188,11 @@ impl SipMachine {
         let Some((target, before)) = way else { return };
         // A connection may have been lost since; its successor has another number.
         let flow = self.flow(&target).unwrap_or(before);
-        self.serial += 1;
-        let id = SipRequestId(self.serial);
+        let id = self.sip_request(Asked::Register(key));
         if let Some(way) = self.registrars.ways.get_mut(&key) {
             way.flow = flow;
             way.request = Some(id);
         }
-        self.requests.insert(id, Asked::Register(key));
         self.agent(now, Command::Request { id, request, flow });
     }
 

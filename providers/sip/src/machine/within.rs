@@ -3,7 +3,7 @@
 
 use offhook_sipcore::agent::{Command, InviteId, ServerRequestId};
 use offhook_sipcore::message::{Headers, Method, Request, Response, Status, Uri, name};
-use offhook_spi::{Cause, Digit, DigitMode, Moment, TspEvent};
+use offhook_spi::{Cause, Digit, DigitMode, LineKey, Moment, TspEvent};
 
 use super::SipMachine;
 use crate::call::{Call, Phase};
@@ -23,6 +23,12 @@ impl SipMachine {
             Status::OK
         } else if request.method == Method::INFO {
             self.info(invite, request)
+        } else if request.method == Method::NOTIFY {
+            let serial = invite.and_then(|id| self.by_invite.get(&id)).copied();
+            self.notified(now, serial, request)
+        } else if request.method == Method::REFER {
+            // Whoever is called shall not make us call others, at our expense.
+            Status::DECLINE
         } else {
             Status::NOT_IMPLEMENTED
         };
@@ -70,18 +76,16 @@ impl SipMachine {
         let call = serial.and_then(|serial| self.calls.get_mut(&serial));
         let asked = call.map(|call| (call.line, &mut call.credentials));
         let asked = asked.or_else(|| self.closing.get_mut(&id).map(|it| (it.line, &mut it.credentials)));
-        let mut again = Request::new(method.clone(), uri.clone());
-        let mended = asked.and_then(|(key, credentials)| {
-            let line = self.lines.get_mut(key)?;
-            // Only with what was sent the digest client can tell a refused password from a first challenge.
-            let sent = Request { headers: std::mem::take(credentials), ..again.clone() };
-            if line.digest.handle_challenge(&sent, response).is_err() {
-                line.digest.forget();
-                return None;
+        let again = Request::new(method.clone(), uri.clone());
+        let asked = asked.map(|(line, credentials)| (line, std::mem::take(credentials)));
+        let mended = asked.and_then(|(line, mut credentials)| {
+            let headers = self.mend(line, &mut credentials, again, response)?;
+            if let Some(call) = serial.and_then(|serial| self.calls.get_mut(&serial)) {
+                call.credentials = credentials;
+            } else if let Some(closing) = self.closing.get_mut(&id) {
+                closing.credentials = credentials;
             }
-            line.digest.authorize(&mut again, &mut self.tokens);
-            *credentials = again.headers.clone();
-            Some(again.headers)
+            Some(headers)
         });
         if let Some(headers) = mended {
             return self.agent(now, Command::Retry { id, method: method.clone(), headers, flow: None });
@@ -98,4 +102,29 @@ impl SipMachine {
             self.over(serial, Cause::NotAuthorized);
         }
     }
+
+    /// Credentials for a request that was challenged, if the line has any that were not refused before. What was
+    /// sent last is in `credentials`, and so is what is to be sent.
+    pub(super) fn mend(
+        &mut self,
+        line: LineKey,
+        credentials: &mut Headers,
+        mut again: Request,
+        response: &Response,
+    ) -> Option<Headers> {
+        let line = self.lines.get_mut(line)?;
+        // Only with what was sent the digest client can tell a refused password from a first challenge.
+        let sent = Request { headers: std::mem::take(credentials), ..again.clone() };
+        if line.digest.handle_challenge(&sent, response).is_err() {
+            line.digest.forget();
+            return None;
+        }
+        line.digest.authorize(&mut again, &mut self.tokens);
+        *credentials = again.headers.clone();
+        Some(again.headers)
+    }
+}
+
+pub(super) fn is_challenge(status: Status) -> bool {
+    status == Status::UNAUTHORIZED || status == Status::PROXY_AUTHENTICATION_REQUIRED
 }

@@ -6,4 +6,5 @@ mod incoming;
 mod media;
 mod outgoing;
 mod remains;
+mod transfers;
 mod world;

@@ -126,9 +126,21 @@ impl World {
         Self::configured(|_| {})
     }
 
+    /// A machine, and two agents that the test plays.
+    pub(super) fn three() -> Self {
+        let agent = |seed| {
+            let mut config = Config::default();
+            config.allow.extend([Method::REFER, Method::NOTIFY]);
+            Kind::Agent(Box::new(Agent::new(config, Tokens::from_seed(seed))))
+        };
+        Self::of(vec![machine(0, |_| {}), agent(77), agent(78)])
+    }
+
     /// The same, with a line of the test's own making.
     pub(super) fn configured(change: impl FnOnce(&mut LineConfig)) -> Self {
-        let agent = Agent::new(Config::default(), Tokens::from_seed(77));
+        let mut config = Config::default();
+        config.allow.extend([Method::REFER, Method::NOTIFY]);
+        let agent = Agent::new(config, Tokens::from_seed(77));
         Self::of(vec![machine(0, change), Kind::Agent(Box::new(agent))])
     }
 
@@ -215,6 +227,16 @@ impl World {
         self.command(end, TspCommand::Call { request, line, call, session, op });
         assert!(self.reply(end, request).is_some(), "an outgoing call is there at once, or refused");
         call
+    }
+
+    /// Holds a call and makes another about it, with a session of its own.
+    pub(super) fn consult(&mut self, end: usize, call: CallKey, to: Option<&str>) -> (RequestId, CallKey) {
+        let (request, line) = (self.request(), self.ends[end].line);
+        let consultation = CallKey::core(request.0);
+        let session = (self.ends[end].msp != Msp::Missing).then_some(SessionKey(request.0));
+        let op = CallOp::SetupTransfer { consultation, to: to.map(Address::new), params: Box::default() };
+        self.command(end, TspCommand::Call { request, line, call, session, op });
+        (request, consultation)
     }
 
     /// What the MSP of a machine says.
@@ -437,11 +459,15 @@ impl World {
 
     /// The call that came to the agent last.
     pub(super) fn invited(&self) -> InviteId {
+        self.invited_at(1)
+    }
+
+    pub(super) fn invited_at(&self, end: usize) -> InviteId {
         let incoming = |event: &Event| match event {
             Event::Incoming { id, .. } => Some(*id),
             _ => None,
         };
-        self.ends[1].events.iter().rev().find_map(incoming).unwrap()
+        self.ends[end].events.iter().rev().find_map(incoming).unwrap()
     }
 
     /// What a machine said to the session of a call.
