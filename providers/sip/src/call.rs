@@ -56,6 +56,15 @@ pub(crate) struct Call {
     pub(crate) then: Option<Box<Then>>,
     /// The transfer that we asked for.
     pub(crate) transfer: Option<Box<Transfer>>,
+    /// The call that this one will take the place of.
+    pub(crate) stands_for: Option<u64>,
+    /// It came into the place of a call that the core takes for connected: only its answer is reported.
+    pub(crate) is_quiet: bool,
+    /// The far end has referred us and wants to hear how it goes; with the number of its REFER, where reports
+    /// have to say it.
+    pub(crate) referral: Option<Option<u32>>,
+    /// How often it has.
+    pub(crate) referrals: u32,
 }
 
 /// What follows a hold.
@@ -162,6 +171,8 @@ pub(crate) struct Incoming {
     pub(crate) description: Option<String>,
     /// The application's request to answer, until that can be done.
     pub(crate) answer: Option<RequestId>,
+    /// It is answered without anybody's request.
+    pub(crate) at_once: bool,
 }
 
 /// A description that goes on in an established call.
@@ -174,6 +185,8 @@ pub(crate) enum Exchange {
     Ours { request: Option<RequestId>, hold: bool, flow: Flowing, sent: bool },
     /// The far end offers; the MSP writes the answer. `flow` is what the far end wants, seen from it.
     Theirs { flow: Flowing },
+    /// Another call is being set up that takes the place of this one; `wrote` once the MSP has described it.
+    Standing { by: u64, wrote: bool },
     /// The far end asks for our offer; the MSP writes it, the ACK brings the answer.
     Asked { flow: Flowing, sent: bool },
 }
@@ -203,6 +216,7 @@ impl Exchange {
         match self {
             Self::None => false,
             Self::Ours { sent, .. } | Self::Asked { sent, .. } => !*sent,
+            Self::Standing { wrote, .. } => !*wrote,
             Self::Theirs { .. } => true,
         }
     }
@@ -235,6 +249,10 @@ impl Call {
             is_pending: false,
             then: None,
             transfer: None,
+            stands_for: None,
+            is_quiet: false,
+            referral: None,
+            referrals: 0,
         }
     }
 

@@ -204,6 +204,19 @@ pub enum LineMedia {
     Rtp,
 }
 
+/// What to do when the far end of a call wants us to call somebody else in its place (RFC 3515).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Transferred {
+    /// Call there, and go on with whoever answers: for telephones, and for peers that are known. Anybody who can
+    /// call the line can have it call any number.
+    Follow,
+    /// Decline (603): strangers do not make us call at our expense.
+    #[default]
+    Refuse,
+}
+
 /// One line, or with `count` many that differ by a number.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -251,6 +264,8 @@ pub struct LineConfig {
     pub challenge_with: Vec<DigestAlgorithm>,
     /// The peer may say who calls (`P-Asserted-Identity`).
     pub trusted: bool,
+    /// What to do when the far end of a call refers us to somebody else: `refuse` or `follow`.
+    pub transferred: Transferred,
     /// Makes so many lines: names and users get the numbers from 1 up appended.
     pub count: Option<u32>,
 }

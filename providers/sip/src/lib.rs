@@ -26,7 +26,7 @@ mod machine;
 
 pub use config::{
     ConfigError, DigestAlgorithm, LimitsConfig, LineConfig, LineKind, LineMedia, Listen, Secret, SipConfig,
-    TlsConfig,
+    TlsConfig, Transferred,
 };
 pub use driver::{BindError, Bound, BoundAddresses, SipTsp};
 pub use offhook_sipcore::agent::Transport;

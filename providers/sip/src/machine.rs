@@ -3,8 +3,8 @@
 //! system go in; events, messages and questions come out.
 //!
 //! `outgoing` is a call of ours, `incoming` one of theirs, `media` the descriptions that go between the
-//! network and the MSP, `consulting` and `transfer` what two calls have to do with each other, `registering`
-//! the accounts.
+//! network and the MSP, `consulting`, `transfer` and `standing` what two calls have to do with each other,
+//! `registering` the accounts.
 
 mod body;
 mod consulting;
@@ -14,6 +14,7 @@ mod keeping;
 mod media;
 mod outgoing;
 mod registering;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -35,7 +36,7 @@ use offhook_spi::{
     SessionKey, StateKind, TspCommand, TspEvent,
 };
 
-use crate::call::{Call, Closing, Consult, Phase};
+use crate::call::{Call, Closing, Consult, Exchange, Phase};
 use crate::config::{ConfigError, SipConfig};
 use crate::line::Lines;
 use crate::location::{Answer, Lookup, Question};
@@ -103,9 +104,13 @@ pub(crate) enum LookupId {
 /// What a request of ours that is no call is for.
 #[derive(Clone, Copy, Debug)]
 enum Asked {
+    /// The last word within a call that is to end: BYE follows.
+    Farewell(InviteId),
     /// A transfer of this call.
     Refer(u64),
     Register(LineKey),
+    /// How it goes whom we were referred to.
+    Report,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -142,6 +147,8 @@ pub(crate) struct SipMachine {
     keeping: keeping::Keeping,
     alarms: BTreeMap<(Moment, u64), Alarm>,
     gates: gate::Gates,
+    /// The time of what is being handled.
+    now: Moment,
     serial: u64,
     provider_serial: u64,
     /// Numbers of connections that we ask to be opened; the driver numbers those of others evenly.
@@ -188,6 +195,7 @@ impl SipMachine {
             keeping: keeping::Keeping::default(),
             alarms: BTreeMap::new(),
             gates,
+            now: Moment::ZERO,
             serial: 0,
             provider_serial: 0,
             stream_serial: 1,
@@ -342,8 +350,33 @@ impl SipMachine {
 
     /// A call is over: the core is told why, then that the key is dead.
     fn over(&mut self, serial: u64, cause: Cause) {
-        let Some(call) = self.calls.remove(&serial) else { return };
-        self.by_key.remove(&call.key);
+        if let Some(Call { exchange: Exchange::Standing { by, .. }, .. }) = self.calls.get(&serial) {
+            let by = *by;
+            self.hang_up(self.now, by, Some(cause));
+        }
+        let Some(call) = self.forget(serial) else { return };
+        if let Some(first) = call.stands_for {
+            return self.stood_in_vain(self.now, first, serial, cause);
+        }
+        for request in call.outstanding() {
+            let refusal = Refusal::new(RefusalKind::OperationFailed, format!("{} ended first", call.key))
+                .with_cause(cause);
+            self.reply(request, Err(refusal));
+        }
+        self.tell(TspEvent::CallState {
+            call: call.key,
+            state: CallState::Disconnected { cause },
+            allowed: None,
+        });
+        self.tell(TspEvent::CallState { call: call.key, state: CallState::Idle, allowed: None });
+    }
+
+    /// Takes a call out of all tables.
+    fn forget(&mut self, serial: u64) -> Option<Call> {
+        let call = self.calls.remove(&serial)?;
+        if self.by_key.get(&call.key) == Some(&serial) {
+            self.by_key.remove(&call.key);
+        }
         self.by_invite.remove(&call.id);
         self.lookups.remove(&LookupId::Call(serial));
         let transfer = call.transfer.as_ref().and_then(|transfer| transfer.alarm);
@@ -359,23 +392,16 @@ impl SipMachine {
                 self.per_source.remove(&source);
             }
         }
-        for request in call.outstanding() {
-            let refusal = Refusal::new(RefusalKind::OperationFailed, format!("{} ended first", call.key))
-                .with_cause(cause);
-            self.reply(request, Err(refusal));
-        }
-        self.tell(TspEvent::CallState {
-            call: call.key,
-            state: CallState::Disconnected { cause },
-            allowed: None,
-        });
-        self.tell(TspEvent::CallState { call: call.key, state: CallState::Idle, allowed: None });
+        Some(call)
     }
 
     /// Reports a state, unless it is the one that was reported last.
     fn state(&mut self, serial: u64, state: CallState) {
         let Some(call) = self.calls.get_mut(&serial) else { return };
         let kind = state.kind();
+        if call.stands_for.is_some() || call.is_quiet {
+            return;
+        }
         if call.told == kind && kind != StateKind::Connected {
             return;
         }
@@ -416,7 +442,9 @@ impl SipMachine {
 
     fn event(&mut self, now: Moment, event: Event) {
         match event {
-            Event::Incoming { id, request, flow, .. } => self.incoming(now, id, &request, flow),
+            Event::Incoming { id, request, flow, replaces } => {
+                self.incoming(now, id, &request, flow, replaces);
+            }
             Event::IncomingRequest { id, invite, request, .. } => self.asked(now, id, invite, &request),
             Event::RequestDone { id, outcome } => self.request_done(now, id, outcome),
             Event::Acked { id, request } => {
@@ -437,7 +465,7 @@ impl SipMachine {
                 self.with(id, |machine, serial| machine.failed(serial, &failure));
             }
             Event::Progress { id, response, .. } => {
-                self.with(id, |machine, serial| machine.progress(serial, &response));
+                self.with(id, |machine, serial| machine.progress(now, serial, &response));
             }
             Event::Redirected { id, response } => {
                 self.closing.remove(&id);
@@ -478,9 +506,10 @@ impl SipMachine {
 
     fn request_done(&mut self, now: Moment, id: SipRequestId, outcome: Result<Box<Response>, Failure>) {
         match self.requests.remove(&id) {
+            Some(Asked::Farewell(id)) => self.agent(now, Command::Bye { id, headers: Headers::new() }),
             Some(Asked::Refer(serial)) => self.referred(now, serial, id, outcome),
             Some(Asked::Register(key)) => self.register_done(now, key, id, outcome.ok().as_deref()),
-            None => {}
+            Some(Asked::Report) | None => {}
         }
     }
 
@@ -508,6 +537,7 @@ impl Machine for SipMachine {
     type Output = ToDo;
 
     fn handle(&mut self, now: Moment, input: Input) {
+        self.now = now;
         match input {
             Input::Answered { lookup, answer } => self.name_answer(now, lookup, &answer),
             Input::Command(command) => self.command(now, command),
@@ -532,6 +562,7 @@ impl Machine for SipMachine {
     }
 
     fn handle_timeout(&mut self, now: Moment) {
+        self.now = now;
         self.wake(now);
         self.agent.handle_timeout(now);
         self.settle(now);

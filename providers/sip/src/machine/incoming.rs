@@ -17,7 +17,14 @@ use crate::config::LineMedia;
 const MAX_DATA: (usize, usize) = (32, 1024);
 
 impl SipMachine {
-    pub(super) fn incoming(&mut self, now: Moment, id: InviteId, request: &Request, flow: Flow) {
+    pub(super) fn incoming(
+        &mut self,
+        now: Moment,
+        id: InviteId,
+        request: &Request,
+        flow: Flow,
+        replaces: Option<InviteId>,
+    ) {
         let source = flow.remote.ip();
         let line = match self.admit(now, request, source) {
             Ok(line) => line,
@@ -27,6 +34,9 @@ impl SipMachine {
             Ok(offer) => offer,
             Err((status, headers)) => return self.agent(now, Command::Reject { id, status, headers }),
         };
+        if let Some(old) = replaces {
+            return self.take_over(now, (id, flow), old, line, request, offer);
+        }
         let Some(config) = self.lines.get(line).map(|line| line.config.clone()) else { return };
         self.serial += 1;
         let serial = self.serial;
@@ -153,7 +163,10 @@ impl SipMachine {
         let Some(call) = self.calls.get_mut(&serial) else { return };
         let (id, media) = (call.id, call.has_media());
         let Phase::Incoming(incoming) = &mut call.phase else { return };
-        let (Some(_), Some(_)) = (incoming.answer, &incoming.description) else { return };
+        let is_wanted = incoming.at_once || incoming.answer.is_some();
+        if !is_wanted || incoming.description.is_none() {
+            return;
+        }
         let (request, sdp) = (incoming.answer.take(), incoming.description.take());
         let offered = incoming.offered;
         call.phase = Phase::Answering { offered: !offered };
@@ -163,6 +176,7 @@ impl SipMachine {
         if let Some(request) = request {
             self.reply(request, Ok(()));
         }
+        self.succeed(now, serial);
         if media && offered {
             self.relay(serial, SdpMessage::Commit);
         }
@@ -199,7 +213,7 @@ impl SipMachine {
                         None => return self.hang_up(now, serial, Some(Cause::IncompatibleDestination)),
                     }
                 }
-                self.state(serial, CallState::CONNECTED);
+                self.is_connected(serial);
             }
             Phase::Up => self.acked_while_up(now, serial, request),
             Phase::DialTone(_) | Phase::Outgoing(_) | Phase::Incoming(_) => {}
@@ -208,7 +222,7 @@ impl SipMachine {
 }
 
 /// What an INVITE says about itself.
-fn caller_info(request: &Request, trusted: bool) -> CallInfo {
+pub(super) fn caller_info(request: &Request, trusted: bool) -> CallInfo {
     let headers = &request.headers;
     let withheld = headers.get(name::PRIVACY).is_some_and(|privacy| {
         privacy.split(';').any(|word| matches!(word.trim(), "id" | "user" | "header"))

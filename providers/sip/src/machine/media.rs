@@ -5,7 +5,7 @@ use offhook_sipcore::agent::{Command, Failure};
 use offhook_sipcore::message::{Headers, Request, Response, Status};
 use offhook_spi::{
     CallKey, CallState, Cause, ConnectedMode, Flowing, Moment, Opaque, Refusal, RefusalKind, RequestId,
-    SdpMessage, TspEvent,
+    SdpMessage, StateKind, TspEvent,
 };
 
 use super::SipMachine;
@@ -55,6 +55,9 @@ impl SipMachine {
     fn described_while_up(&mut self, now: Moment, serial: u64, sdp: String) {
         let Some(call) = self.calls.get_mut(&serial) else { return };
         let id = call.id;
+        if matches!(call.exchange, Exchange::Standing { .. }) {
+            return self.stand_in_described(now, serial, sdp);
+        }
         match &mut call.exchange {
             Exchange::Ours { sent, .. } if !*sent => {
                 *sent = true;
@@ -94,6 +97,9 @@ impl SipMachine {
                 Exchange::Theirs { .. } | Exchange::Asked { sent: false, .. } => {
                     let status = Status::NOT_ACCEPTABLE_HERE;
                     self.agent(now, Command::RejectReinvite { id, status, headers: Headers::new() });
+                }
+                Exchange::Standing { by, .. } => {
+                    self.hang_up(now, by, Some(Cause::IncompatibleDestination));
                 }
                 Exchange::Ours { request, .. } => {
                     let refusal = Refusal::new(RefusalKind::OperationFailed, "the session cannot change so")
@@ -329,6 +335,19 @@ impl SipMachine {
         let lacks = can.sends() && !wish.sends() || can.receives() && !wish.receives();
         if lacks {
             self.change(now, serial, None, call.holding);
+        }
+    }
+
+    /// Reports that both sides talk.
+    pub(super) fn is_connected(&mut self, serial: u64) {
+        let Some(call) = self.calls.get_mut(&serial) else { return };
+        call.is_quiet = false;
+        match call.told {
+            // It came into the place of another.
+            StateKind::Connected | StateKind::OnHold | StateKind::OnHoldPendingTransfer => {
+                self.told_of_hold(serial);
+            }
+            _ => self.state(serial, CallState::CONNECTED),
         }
     }
 

@@ -134,7 +134,7 @@ impl SipMachine {
         Ok(uri)
     }
 
-    fn look_up(&mut self, now: Moment, serial: u64) {
+    pub(super) fn look_up(&mut self, now: Moment, serial: u64) {
         let Some(Call { line, phase: Phase::Outgoing(outgoing), .. }) = self.calls.get(&serial) else {
             return;
         };
@@ -284,21 +284,26 @@ impl SipMachine {
     }
 
     /// A provisional response: what is heard and who rings.
-    pub(super) fn progress(&mut self, serial: u64, response: &Response) {
+    pub(super) fn progress(&mut self, now: Moment, serial: u64, response: &Response) {
         if response.status == Status::TRYING {
             return self.state(serial, CallState::Proceeding);
         }
         if let Ok(Some(sdp)) = body::answered(response)
-            && let Some(Call { phase: Phase::Outgoing(outgoing), .. }) = self.calls.get_mut(&serial)
+            && let Some(Call { stands_for, phase: Phase::Outgoing(outgoing), .. }) =
+                self.calls.get_mut(&serial)
             && outgoing.early.as_deref() != Some(sdp.as_str())
         {
             outgoing.early = Some(sdp.clone());
-            self.relay(serial, SdpMessage::EarlyAnswer { sdp });
+            // What a second call sounds like early is not heard beside the first.
+            if stands_for.is_none() {
+                self.relay(serial, SdpMessage::EarlyAnswer { sdp });
+            }
         }
         let rings = response.status == Status::RINGING;
         let told = self.calls.get(&serial).map(|call| call.told);
         // Ringing stays ringing, also when a forked branch says less.
         if rings {
+            self.reports_ringing(now, serial);
             self.state(serial, CallState::Ringback);
         } else if told == Some(StateKind::Dialing) {
             self.state(serial, CallState::Proceeding);
@@ -318,6 +323,11 @@ impl SipMachine {
         if let Some(alarm) = call.patience.take() {
             self.alarms.remove(&alarm);
         }
+        if call.stands_for.is_some() {
+            call.info.call_id = response.headers.call_id().ok().map(str::to_owned);
+            let flow = call.flow(call.holding);
+            call.was_answered(flow, sdp.as_deref().unwrap_or_default());
+        }
         if media {
             match sdp {
                 Some(sdp) => self.relay(serial, SdpMessage::Answer { sdp }),
@@ -325,10 +335,11 @@ impl SipMachine {
                 None => return self.hang_up(now, serial, Some(Cause::IncompatibleDestination)),
             }
         }
+        self.succeed(now, serial);
         if response.headers.contains(IDENTITY) {
             self.connected_party(serial, response);
         }
-        self.state(serial, CallState::CONNECTED);
+        self.is_connected(serial);
     }
 
     /// Who answered, where that is said by the other side's asserted identity; beside all that was known, since
@@ -354,6 +365,9 @@ impl SipMachine {
 
     pub(super) fn redirected(&mut self, serial: u64, response: &Response) {
         let Some(call) = self.calls.get(&serial) else { return };
+        if call.stands_for.is_some() {
+            return self.over(serial, Cause::Redirected);
+        }
         let mut contacts = response.headers.contacts().unwrap_or_default();
         contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q()));
         let targets = contacts.iter().take(16).map(|contact| Address::new(contact.uri.as_str())).collect();
@@ -377,6 +391,9 @@ impl SipMachine {
     /// A call that was up, or was coming up, is over from the other side.
     pub(super) fn ended(&mut self, now: Moment, serial: u64, why: &Ending) {
         if matches!(why, Ending::Remote(_)) && self.left_with_transfer(now, serial) {
+            return;
+        }
+        if matches!(why, Ending::Remote(_)) && self.left_behind(serial) {
             return;
         }
         let cause = match why {

@@ -17,6 +17,9 @@ impl SipMachine {
         invite: Option<InviteId>,
         request: &Request,
     ) {
+        if request.method == Method::REFER {
+            return self.follow(now, id, invite, request);
+        }
         let mut headers = Headers::new();
         let status = if request.method == Method::OPTIONS {
             headers.push(name::ACCEPT, "application/sdp");
@@ -26,9 +29,6 @@ impl SipMachine {
         } else if request.method == Method::NOTIFY {
             let serial = invite.and_then(|id| self.by_invite.get(&id)).copied();
             self.notified(now, serial, request)
-        } else if request.method == Method::REFER {
-            // Whoever is called shall not make us call others, at our expense.
-            Status::DECLINE
         } else {
             Status::NOT_IMPLEMENTED
         };

@@ -6,5 +6,6 @@ mod incoming;
 mod media;
 mod outgoing;
 mod remains;
+mod standing;
 mod transfers;
 mod world;

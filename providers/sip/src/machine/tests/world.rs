@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_sipcore::agent::{
-    Agent, Body, Command, Config, Event, Flow, FlowId, Input as AgentInput, InviteId, Load, Output, Transport,
+    Agent, Body, Command, Config, DialogName, Event, Flow, FlowId, Input as AgentInput, InviteId, Load,
+    Output, Transport,
 };
 use offhook_sipcore::bytes::Bytes;
 use offhook_sipcore::message::{
@@ -128,12 +129,17 @@ impl World {
 
     /// A machine, and two agents that the test plays.
     pub(super) fn three() -> Self {
+        Self::three_with(|_| {})
+    }
+
+    /// The same, with a line of the test's own making.
+    pub(super) fn three_with(change: impl FnOnce(&mut LineConfig)) -> Self {
         let agent = |seed| {
             let mut config = Config::default();
             config.allow.extend([Method::REFER, Method::NOTIFY]);
             Kind::Agent(Box::new(Agent::new(config, Tokens::from_seed(seed))))
         };
-        Self::of(vec![machine(0, |_| {}), agent(77), agent(78)])
+        Self::of(vec![machine(0, change), agent(77), agent(78)])
     }
 
     /// The same, with a line of the test's own making.
@@ -253,10 +259,14 @@ impl World {
 
     /// The agent calls the machine at 0.
     pub(super) fn invite(&mut self, request: Request) -> InviteId {
+        self.invite_from(1, request)
+    }
+
+    pub(super) fn invite_from(&mut self, end: usize, request: Request) -> InviteId {
         self.serial += 1;
         let id = InviteId::Outgoing(self.serial);
-        let flow = self.flow(1, 0);
-        self.agent(1, Command::Invite { id, request, flow });
+        let flow = self.flow(end, 0);
+        self.agent(end, Command::Invite { id, request, flow });
         id
     }
 
@@ -271,6 +281,12 @@ impl World {
         assert_eq!(self.states(0, call).last().unwrap(), "connected");
         self.forget();
         (call, id)
+    }
+
+    /// How an agent names its call.
+    pub(super) fn dialog(&self, end: usize, id: InviteId) -> DialogName {
+        let Kind::Agent(agent) = &self.ends[end].kind else { panic!("{end} is no agent") };
+        agent.dialog(id).unwrap()
     }
 
     /// What the name system says to the question of a machine.
