@@ -7,11 +7,15 @@
 
 use std::collections::BTreeMap;
 
+use offhook_spi::frame::{self, FromProvider, ToProvider, TspWords, Words as _};
 use offhook_spi::{
     CallKey, CallState, LineCaps, LineKey, LineStatus, Machine, Manifest, MediaSet, Moment, MspCaps,
     MspCommand, MspEvent, Op, OpSet, PhoneCaps, PhoneKey, RequestId, SchemaId, SessionKey, SessionWish,
     TerminalClass, TspCommand, TspEvent, VersionRange,
 };
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use self::choices::Bytes;
 use crate::app::{Answer, AppEvent, AppProfile, Ask, Interest};
@@ -48,27 +52,59 @@ pub fn story(data: &[u8]) -> (Config, Vec<Entry>, Vec<Output>) {
     (config, story.entries, story.outputs)
 }
 
-/// Reads lines of JSON as whatever travels on a link and feeds what is understood to a switch.
+/// Reads lines as a carrier does, whatever it may carry, and feeds what is understood to a switch.
+///
+/// # Panics
+/// When something that must always hold does not, or a message is not read as it was written.
 pub fn frames(data: &[u8]) {
     let mut story = Story::new(Config::default());
     let line = story.line();
     story.happen(Input::Ask { app: AppId(0), id: AskId(900), ask: Ask::OpenLine { line, interest: BOTH } });
     for frame in data.split(|byte| *byte == b'\n') {
-        if let Ok(event) = serde_json::from_slice(frame) {
+        if let Some(event) = said::<TspEvent>(frame) {
             story.happen(Input::Tsp { provider: story.tsp, event });
         }
-        if let Ok(event) = serde_json::from_slice(frame) {
+        if let Some(event) = said::<MspEvent>(frame) {
             story.happen(Input::Msp { provider: story.msp, event });
         }
         if let Ok(ask) = serde_json::from_slice(frame) {
             let id = story.next_ask();
             story.happen(Input::Ask { app: AppId(0), id, ask });
         }
-        let _ = serde_json::from_slice::<TspCommand>(frame);
-        let _ = serde_json::from_slice::<MspCommand>(frame);
+        told::<TspCommand>(frame);
+        told::<MspCommand>(frame);
+        let _ = frame::Introduction::read(frame);
         let _ = serde_json::from_slice::<Entry>(frame);
     }
     story.finish();
+}
+
+/// What a provider says, if it is an event that is known.
+fn said<E: DeserializeOwned + Serialize>(bytes: &[u8]) -> Option<E> {
+    let Ok(FromProvider::Event(event)) = FromProvider::<E>::read(bytes) else { return None };
+    let written = frame::line(&event);
+    match FromProvider::<E>::read(&written) {
+        Ok(FromProvider::Event(again)) => assert_eq!(frame::line(&again), written, "read as it was written"),
+        Ok(_) | Err(_) => panic!("{} is not read again", String::from_utf8_lossy(&written)),
+    }
+    Some(event)
+}
+
+/// What a host says; a command that is not known is answered as far as it has a request.
+fn told<C: DeserializeOwned + Serialize>(bytes: &[u8]) {
+    match ToProvider::<C>::read(bytes) {
+        Ok(ToProvider::Command(command)) => {
+            let written = frame::line(&command);
+            let Ok(ToProvider::Command(again)) = ToProvider::<C>::read(&written) else {
+                panic!("{} is not read again", String::from_utf8_lossy(&written))
+            };
+            assert_eq!(frame::line(&again), written, "read as it was written");
+        }
+        Ok(ToProvider::Unknown { request: Some(request), detail }) => {
+            drop(frame::line(&TspWords::refuse(request, frame::unsupported(&detail))));
+        }
+        Ok(ToProvider::Unknown { .. } | ToProvider::Ping(_)) | Err(_) => {}
+    }
 }
 
 const BOTH: Interest = Interest { monitor: true, own: MediaSet::AUDIO };
