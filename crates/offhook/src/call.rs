@@ -5,16 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_core::{Answer, Ask, CallAsk, CallId, CallRecord, LineId, Sequence};
+use offhook_core::{Answer, AppEvent, Ask, CallAsk, CallId, CallRecord, LineId, Sequence};
 use offhook_spi::{
     Address, CallState, Cause, Digit, Gather, GatherEnd, GenerationEnd, OpSet, Outcome, SessionStatistics,
-    StreamChange, StreamKey, Tone,
+    StateKind, StreamChange, StreamKey, Tone,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::app::{App, unexpected};
 use crate::error::{Error, ErrorKind};
-use crate::journal::Events;
+use crate::journal::{Events, Told};
 use crate::runtime::{Attached, CallGuard, CallView, Delivered, Reply};
 
 mod joining;
@@ -229,20 +229,20 @@ impl Call {
         self.act("transfer", CallAsk::BlindTransfer { to: Address::new(to) }).await
     }
 
-    /// Holds the call.
+    /// Holds the call; it is held when this returns.
     ///
     /// # Errors
-    /// As [`Call::accept`].
+    /// As [`Call::accept`], and [`ErrorKind::CallEnded`] when it ended meanwhile.
     pub async fn hold(&self) -> Result<(), Error> {
-        self.act("hold", CallAsk::Hold).await
+        self.settles("hold", CallAsk::Hold, |kind| kind == StateKind::OnHold).await
     }
 
-    /// Takes the call back from hold.
+    /// Takes the call back from hold; it is connected when this returns.
     ///
     /// # Errors
-    /// As [`Call::accept`].
+    /// As [`Call::hold`].
     pub async fn unhold(&self) -> Result<(), Error> {
-        self.act("unhold", CallAsk::Unhold).await
+        self.settles("unhold", CallAsk::Unhold, |kind| kind == StateKind::Connected).await
     }
 
     /// Hangs up, or gives up calling. A call that is over already is not an error.
@@ -275,6 +275,30 @@ impl Call {
 
     async fn act(&self, verb: &str, op: CallAsk) -> Result<(), Error> {
         self.request(verb, op).await.map(|_| ())
+    }
+
+    /// Asks, and waits until the call has been in a state of this kind: the reply comes before the state does.
+    async fn settles(&self, verb: &str, op: CallAsk, wanted: fn(StateKind) -> bool) -> Result<(), Error> {
+        let mut events = self.events();
+        self.act(verb, op).await?;
+        let operation = || format!("{verb} {}", self.id);
+        loop {
+            let state = match events.next().await {
+                Some(Told::Event(entry)) => match &entry.event {
+                    AppEvent::CallState { state, .. } => state.clone(),
+                    _ => continue,
+                },
+                // The journal has forgotten some; what was told last is known all the same.
+                Some(Told::Lagged { .. } | Told::Lost { .. }) => self.state(),
+                None => return Err(Error::shut_down(operation())),
+            };
+            match state {
+                CallState::Disconnected { cause } => return Err(Error::call_ended(operation(), cause)),
+                CallState::Idle => return Err(Error::call_ended(operation(), Cause::NormalUnspecified)),
+                state if wanted(state.kind()) => return Ok(()),
+                _ => {}
+            }
+        }
     }
 
     /// An operation that brings more than success.
