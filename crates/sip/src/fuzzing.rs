@@ -48,6 +48,7 @@ fn ask(message: &Message) {
     let _ =
         (headers.event(), headers.subscription_state(), headers.replaces(), sipfrag_status(message.body()));
     let _ = headers.refer_to().map(|target| target.to_value());
+    let _ = (headers.rack(), headers.rseq(), headers.session_expires(), headers.min_se());
     for (_, value) in headers.iter() {
         let _ = (Challenge::parse_all(value), Credentials::parse(value));
     }

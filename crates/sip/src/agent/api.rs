@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 pub use crate::invite::Ending;
-use crate::invite::{Body, DialogId, Failure, InviteId, RequestId};
+use crate::invite::{Body, DialogId, Failure, InviteId, Reliability, RequestId, SessionPolicy};
 use crate::message::{Headers, Message, Method, Request, Response, Status, Uri};
 use crate::transaction::{Flow, FlowId, ResponsePort, Timing};
 
@@ -17,10 +17,15 @@ pub struct Config {
     pub timing: Timing,
     /// How much may be going on at once.
     pub limits: Limits,
-    /// The methods we answer, as `Allow` says; others get 405. ACK, BYE, CANCEL and INVITE are the agent's.
+    /// The methods we answer, as `Allow` says; others get 405. ACK, BYE, CANCEL, INVITE, PRACK
+    /// and, unless it describes something, UPDATE are the agent's.
     pub allow: Vec<Method>,
     /// The option tags we understand, as `Supported` says; others in `Require` get 420.
     pub supported: Vec<String>,
+    /// Whether our provisional responses are acknowledged, where `supported` lists `100rel`.
+    pub reliability: Reliability,
+    /// How calls end whose far end has vanished; `None` knows no session timers.
+    pub session: Option<SessionPolicy>,
     /// Where responses go that came without `rport`.
     pub response_port: ResponsePort,
     /// Which way requests inside dialogs go.
@@ -68,8 +73,12 @@ impl Default for Config {
                 Method::BYE,
                 Method::OPTIONS,
                 Method::INFO,
+                Method::PRACK,
+                Method::UPDATE,
             ],
             supported: Vec::new(),
+            reliability: Reliability::default(),
+            session: None,
             response_port: ResponsePort::default(),
             next_hop: NextHop::default(),
             product: None,
@@ -271,7 +280,7 @@ pub enum Command {
     Retry {
         /// The call.
         id: InviteId,
-        /// What was challenged: INVITE (also for a re-INVITE) or BYE.
+        /// What was challenged: INVITE (also for a re-INVITE), UPDATE or BYE.
         method: Method,
         /// Credentials, and whatever else is to replace a header of the same name.
         headers: Headers,
@@ -332,7 +341,7 @@ pub enum Event {
     Challenged {
         /// The call.
         id: InviteId,
-        /// INVITE (also for a re-INVITE) or BYE.
+        /// INVITE (also for a re-INVITE), UPDATE or BYE.
         method: Method,
         /// The Request-URI that the credentials are for.
         uri: Uri,
@@ -399,11 +408,11 @@ pub enum Event {
         /// The 2xx, or why the call stays as it was.
         outcome: Result<Box<Response>, Failure>,
     },
-    /// A re-INVITE came: answer with [`Command::AnswerReinvite`] or [`Command::RejectReinvite`].
+    /// A re-INVITE or an UPDATE with an offer came: answer with [`Command::AnswerReinvite`] or [`Command::RejectReinvite`].
     Reoffered {
         /// The call.
         id: InviteId,
-        /// The re-INVITE.
+        /// The re-INVITE or UPDATE.
         request: Box<Request>,
     },
     /// The far end took its re-INVITE back before we answered; no answer is wanted any more.

@@ -49,6 +49,7 @@ impl Agent {
         self.answer_open_reinvite(now, usage, id);
         let Some(dialog) = usage.dialog(id) else { return };
         self.drop_reoffer(now, call, dialog);
+        self.alarms.disarm(Alarm::Session(call, id));
         dialog.life = Life::Ending;
         self.send_bye(now, usage, id, headers, None);
     }
@@ -188,7 +189,10 @@ impl Agent {
         if let Some(open) = dialog.reoffered.take() {
             self.served.remove(&open.transaction);
         }
-        for alarm in [Alarm::Bye(call, id), Alarm::Locate(call, id)] {
+        if dialog.reliable.is_some() {
+            self.alarms.disarm(Alarm::Reliable(call));
+        }
+        for alarm in [Alarm::Bye(call, id), Alarm::Locate(call, id), Alarm::Session(call, id)] {
             self.alarms.disarm(alarm);
         }
         for outbound in mem::take(&mut dialog.way.waiting) {
@@ -254,7 +258,10 @@ impl Agent {
                 Outbound::Begin(_, Purpose::Reinvite) => {
                     self.on_reinvite_done(now, usage, id, Err(Failure::Transport));
                 }
-                Outbound::Ack(_) | Outbound::Begin(_, Purpose::Plain(_)) => self.not_sent(&outbound),
+                Outbound::Ack(_)
+                | Outbound::Begin(_, Purpose::Plain(_) | Purpose::Prack | Purpose::Refresh) => {
+                    self.not_sent(&outbound);
+                }
             }
         }
     }

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use offhook_spi::{Machine as _, Moment};
 
 use super::{
-    Agent, Body, Command, Config, Event, Flow, FlowId, Input, InviteId, Limits, Output, RequestId,
-    ServerRequestId, Transport,
+    Agent, Body, Command, Config, Event, Flow, FlowId, Input, InviteId, Limits, Output, Reliability,
+    RequestId, ServerRequestId, SessionPolicy, Transport,
 };
 use crate::message::{Headers, Limits as ParseLimits, Message, Method, Request, Status, Tokens, Uri, name};
 
@@ -37,7 +37,13 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let limits = Limits { transactions: 50, transactions_per_source: 40, ..Limits::default() };
-        let config = Config { limits, ..Config::default() };
+        let config = Config {
+            limits,
+            supported: vec!["100rel".to_owned(), "replaces".to_owned()],
+            reliability: Reliability::Supported,
+            session: Some(SessionPolicy::default()),
+            ..Config::default()
+        };
         Self {
             agent: Agent::new(config, Tokens::from_seed(1)),
             now: Moment::ZERO,
@@ -101,6 +107,7 @@ impl Run {
                     response.headers.set_to_tag(&format!("t{}", tag % 4));
                 }
                 response.headers.push(name::CONTACT, "<sip:peer@192.0.2.9>");
+                extend(&mut response.headers, tag);
                 Message::Response(response)
             }
             response @ Message::Response(_) => response,
@@ -154,7 +161,7 @@ impl Run {
             8 => Command::RejectReinvite { id, status: Status::NOT_ACCEPTABLE_HERE, headers },
             9 => Command::Retry {
                 id,
-                method: if how & 2 == 0 { Method::INVITE } else { Method::BYE },
+                method: [Method::INVITE, Method::BYE, Method::UPDATE][usize::from(how >> 1) % 3].clone(),
                 headers,
                 flow: None,
             },
@@ -230,9 +237,30 @@ impl Run {
     }
 }
 
-const STATUSES: [u16; 16] = [100, 180, 183, 200, 200, 202, 302, 401, 407, 404, 408, 481, 486, 487, 491, 503];
+/// What reliable responses and session timers say, some of it senseless.
+fn extend(headers: &mut Headers, how: u8) {
+    let rows = [
+        (name::SUPPORTED, "100rel, timer"),
+        (name::REQUIRE, "100rel"),
+        (name::RSEQ, "1"),
+        (name::RSEQ, "2"),
+        (name::RACK, "1 1 INVITE"),
+        (name::SESSION_EXPIRES, "90;refresher=uac"),
+        (name::SESSION_EXPIRES, "600;refresher=uas"),
+        (name::MIN_SE, "700"),
+        (name::ALLOW, "INVITE, UPDATE"),
+    ];
+    for (place, (name, value)) in (2..).zip(rows) {
+        if how % place == 1 {
+            headers.push(name, value);
+        }
+    }
+}
 
-const METHODS: [&str; 8] = ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "FROB"];
+const STATUSES: [u16; 17] =
+    [100, 180, 183, 200, 200, 202, 302, 401, 407, 404, 408, 481, 486, 487, 491, 503, 422];
+
+const METHODS: [&str; 9] = ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "FROB", "PRACK"];
 
 fn flow(which: u8) -> Flow {
     let transport = match which % 3 {
@@ -276,6 +304,7 @@ fn message(
     if serial.is_multiple_of(5) {
         headers.push(name::RECORD_ROUTE, "<sip:192.0.2.8;lr>, <sip:192.0.2.7>");
     }
+    extend(headers, u8::try_from(serial % 251).unwrap_or_default());
     request.body = Bytes::copy_from_slice(body.as_bytes());
     Some(Message::Request(request))
 }

@@ -9,7 +9,7 @@ use super::api::{Ending, Event};
 use super::send::{append, fill, unknown_way};
 use super::{Agent, Alarm, Served};
 use crate::dialog::{Dialog, DialogKey};
-use crate::invite::{Body, DialogId, Due, Incoming, InviteId, Life, Repeat, Start, Usage};
+use crate::invite::{Body, DialogId, Due, Incoming, InviteId, Life, Queued, Repeat, Start, Usage};
 use crate::message::{Headers, Request, Response, Status, name};
 use crate::transaction::{Flow, Sent, TransactionId};
 
@@ -26,6 +26,15 @@ impl Agent {
             let mut headers = Headers::new();
             headers.push(name::RETRY_AFTER, limits.retry_after_seconds.to_string());
             self.reply(now, transaction, request, Status::SERVICE_UNAVAILABLE, &headers);
+            return;
+        }
+        if self.wants_reliability(request) {
+            let mut headers = Headers::new();
+            headers.push(name::REQUIRE, super::reliable::TAG);
+            self.reply(now, transaction, request, Status::EXTENSION_REQUIRED, &headers);
+            return;
+        }
+        if self.refuse_interval(now, transaction, request) {
             return;
         }
         let replaces = match self.replaced(request) {
@@ -93,21 +102,60 @@ impl Agent {
         let request = Arc::clone(&incoming.request);
         let (transaction, flow) = (incoming.transaction, incoming.flow);
         let tag = incoming.tag.clone();
-        let response = self.dialog_response(&request, status, &tag, headers, contact, body, flow);
-        let Some(sent) = self.servers.respond(now, transaction, &response) else { return };
-        if status.is_provisional() {
-            incoming.ringing = Some(sent);
-            self.alarms.arm(Alarm::Ringing(id), now + self.config.timing.ringing);
+        if let Some(reliable) = usage.dialogs.first_mut().and_then(|dialog| dialog.reliable.as_mut())
+            && reliable.holds_back(status)
+        {
+            reliable.wait(Queued { status, headers: headers.clone(), body });
             return;
         }
+        if status.is_provisional() {
+            self.answer_early(now, usage, &request, (status, tag), (headers, contact, body));
+            return;
+        }
+        let described = body.clone();
+        let mut response = self.dialog_response(&request, status, &tag, headers, contact, body, flow);
+        let Some(dialog) = usage.dialogs.first_mut() else { return };
+        self.answer_session(now, id, dialog, &request, &mut response);
+        let Some(sent) = self.servers.respond(now, transaction, &response) else { return };
+        self.alarms.disarm(Alarm::Reliable(id));
         self.alarms.disarm(Alarm::Ringing(id));
         self.served.remove(&transaction);
         usage.start = Start::Over;
-        let Some(dialog) = usage.dialogs.first_mut() else { return };
         dialog.life = Life::Confirmed;
+        dialog.described = described;
+        if let Some(reliable) = &mut dialog.reliable {
+            reliable.finish();
+        }
         let dialog = dialog.id;
         usage.answered = Some(dialog);
         self.wait_for_ack(now, usage, dialog, &request, sent);
+    }
+
+    /// Answers provisionally, so that it is acknowledged where both ends can do that.
+    fn answer_early(
+        &mut self,
+        now: Moment,
+        usage: &mut Usage,
+        request: &Request,
+        (status, tag): (Status, Box<str>),
+        (headers, contact, body): (&Headers, Option<Box<str>>, Option<Body>),
+    ) {
+        let id = usage.id;
+        let is_reliable = self.is_reliable(request, body.as_ref());
+        let mut headers = headers.clone();
+        if is_reliable {
+            self.number_response(usage, request, &mut headers);
+        }
+        let has_body = body.is_some();
+        let Some(incoming) = usage.incoming() else { return };
+        let (transaction, flow) = (incoming.transaction, incoming.flow);
+        let response = self.dialog_response(request, status, &tag, &headers, contact, body, flow);
+        let Some(sent) = self.servers.respond(now, transaction, &response) else { return };
+        incoming.ringing = Some(sent.clone());
+        self.alarms.arm(Alarm::Ringing(id), now + self.config.timing.ringing);
+        if is_reliable {
+            self.wait_for_prack(now, usage, sent, has_body);
+        }
     }
 
     /// A response that makes or refreshes a dialog: with `Record-Route` and `Contact` (section 12.1.1).
@@ -206,6 +254,7 @@ impl Agent {
         let transaction = incoming.transaction;
         self.servers.respond(now, transaction, &response);
         self.served.remove(&transaction);
+        self.alarms.disarm(Alarm::Ringing(usage.id));
         usage.start = Start::Over;
         self.drop_early(usage);
         self.tell_end(usage, why);

@@ -6,7 +6,8 @@
 //! names and session descriptions are the owner's.
 //!
 //! The parts: `receive` sorts messages, `outgoing` is an INVITE of ours, `incoming` one of theirs, `within`
-//! what comes inside a dialog, `ending` how dialogs end, `reinvite` our re-INVITEs, `send` all that leaves.
+//! what comes inside a dialog, `ending` how dialogs end, `reinvite` our re-INVITEs, `reliable` PRACK, `session`
+//! timers and UPDATE, `send` all that leaves.
 
 mod api;
 mod ending;
@@ -14,7 +15,9 @@ mod incoming;
 mod outgoing;
 mod receive;
 mod reinvite;
+mod reliable;
 mod send;
+mod session;
 mod within;
 
 #[cfg(any(test, fuzzing))]
@@ -31,7 +34,7 @@ use offhook_spi::{Machine, Moment};
 
 pub use api::{Command, Config, DialogName, Ending, Event, Input, Limits, NextHop, Output, ServerRequestId};
 
-pub use crate::invite::{Body, DialogId, Failure, InviteId, RequestId};
+pub use crate::invite::{Body, DialogId, Failure, InviteId, Reliability, RequestId, SessionPolicy};
 pub use crate::transaction::{Flow, FlowId, ResponsePort, Timing, Transport, prefers_stream};
 
 use crate::dialog::DialogKey;
@@ -55,6 +58,7 @@ use crate::transaction::{
 pub struct Agent {
     config: Config,
     allow: String,
+    /// What we say in `Supported`, but for what only an INVITE with an offer says.
     supported: String,
     tokens: Tokens,
     clients: Clients<Owner>,
@@ -101,16 +105,26 @@ enum Alarm {
     Parked(InviteId),
     /// The owner did not bring credentials for our re-INVITE.
     Reoffer(InviteId, DialogId),
+    /// Our reliable response is due again.
+    Reliable(InviteId),
     /// Our 2xx is due again.
     Repeat(InviteId, DialogId),
     /// Our provisional response is due again.
     Ringing(InviteId),
+    /// The session is to be refreshed, or is over.
+    Session(InviteId, DialogId),
 }
 
 impl Agent {
     /// An agent that does nothing yet.
     #[must_use]
-    pub fn new(config: Config, tokens: Tokens) -> Self {
+    pub fn new(mut config: Config, tokens: Tokens) -> Self {
+        config.session = config.session.map(SessionPolicy::bounded);
+        if config.session.is_some() {
+            config.supported.push("timer".to_owned());
+        }
+        let supported: Vec<&str> =
+            config.supported.iter().map(String::as_str).filter(|tag| *tag != reliable::TAG).collect();
         let mut allow = String::new();
         for method in &config.allow {
             let comma = if allow.is_empty() { "" } else { ", " };
@@ -123,7 +137,7 @@ impl Agent {
         };
         Self {
             allow,
-            supported: config.supported.join(", "),
+            supported: supported.join(", "),
             tokens,
             clients: Clients::new(config.timing),
             servers: Servers::new(config.timing, limits),
@@ -222,6 +236,7 @@ impl Agent {
         if usage.is_over() {
             debug_assert!(usage.is_told, "the owner has been told that the call is over");
             self.alarms.disarm(Alarm::Parked(id));
+            self.alarms.disarm(Alarm::Reliable(id));
             self.alarms.disarm(Alarm::Ringing(id));
         } else {
             self.usages.insert(id, usage);
@@ -298,6 +313,10 @@ impl Agent {
             Alarm::Parked(id) => self.with(id, |agent, usage| agent.give_up(usage)),
             Alarm::Reoffer(id, dialog) => {
                 self.with(id, |agent, usage| agent.reoffer_unmended(now, usage, dialog));
+            }
+            Alarm::Reliable(id) => self.with(id, |agent, usage| agent.repeat_reliable(now, usage)),
+            Alarm::Session(id, dialog) => {
+                self.with(id, |agent, usage| agent.session_due(now, usage, dialog));
             }
             Alarm::Repeat(id, dialog) => self.with(id, |agent, usage| agent.repeat(now, usage, dialog)),
             Alarm::Ringing(id) => self.with(id, |agent, usage| agent.ring_again(now, usage)),

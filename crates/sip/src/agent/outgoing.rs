@@ -7,10 +7,12 @@ use offhook_spi::Moment;
 
 use super::api::{Event, NextHop};
 use super::send::{append, fill, replace, unknown_way};
+use super::session::body_of;
 use super::{Agent, Alarm, Owner};
 use crate::dialog::{Dialog, hop_of};
 use crate::invite::{
-    Body, CallStage, Cancel, DialogId, Failure, InviteId, Life, Outbound, Outgoing, Owed, Start, Usage, Way,
+    Body, CallStage, Cancel, DialogId, Failure, InviteId, LONGEST_SESSION, Life, Outbound, Outgoing, Owed,
+    Start, Usage, Way,
 };
 use crate::message::{Headers, Method, Request, Response, Status, name};
 use crate::transaction::{Flow, TransactionId};
@@ -26,6 +28,14 @@ impl Agent {
             return;
         }
         self.complete(&mut request);
+        if !request.body.is_empty() && self.knows_reliability() {
+            // An INVITE that asks for an offer does not want it in a response that must be acknowledged: the
+            // answer would have to go with the PRACK, and the owner gives it with the ACK.
+            request.headers.set(name::SUPPORTED, self.config.supported.join(", "));
+        }
+        if let Some(policy) = self.config.session {
+            policy.ask(&mut request.headers);
+        }
         let contact = request.headers.get(name::CONTACT).map(Box::from);
         let (transaction, request) = self.launch(now, request, flow, Owner::Invite(id));
         let outgoing = Outgoing {
@@ -34,6 +44,7 @@ impl Agent {
             stage: CallStage::Calling,
             cancel: Cancel::No,
             transaction: Some(transaction),
+            raised: 0,
         };
         let usage = Usage::new(id, Start::Outgoing(Box::new(outgoing)), contact);
         self.usages.insert(id, Box::new(usage));
@@ -73,7 +84,9 @@ impl Agent {
         } else {
             None
         };
-        self.event(Event::Progress { id: usage.id, dialog, response });
+        if self.hear_provisional(now, usage, dialog, &response) {
+            self.event(Event::Progress { id: usage.id, dialog, response });
+        }
     }
 
     /// Finds the dialog of a response or makes it; each tag makes one (section 13.2.2.1).
@@ -141,6 +154,11 @@ impl Agent {
             return;
         }
         usage.answered = Some(id);
+        let call = usage.id;
+        if let Some(dialog) = usage.dialog(id) {
+            dialog.described = body_of(&request);
+            self.session_granted(now, call, dialog, &response);
+        }
         if request.body.is_empty() {
             if let Some(dialog) = usage.dialog(id) {
                 dialog.owed = Some(Owed { number, request });
@@ -162,6 +180,8 @@ impl Agent {
             outgoing.stage = CallStage::Parked(Failure::Refused(response.clone()));
             self.park(now, usage.id);
             self.event(Event::Challenged { id: usage.id, method: Method::INVITE, uri, response });
+        } else if status == Status::SESSION_INTERVAL_TOO_SMALL && outgoing.raised < MAX_RAISES {
+            self.ask_longer(now, usage, response);
         } else if status == Status::SERVICE_UNAVAILABLE {
             self.unreached(now, usage, Failure::Refused(response));
         } else if status.is_redirect() {
@@ -171,6 +191,29 @@ impl Agent {
         } else {
             self.fail(usage, Failure::Refused(response));
         }
+    }
+
+    /// A longer session interval is wanted: the same INVITE with that, or the end (RFC 4028 section 7.3).
+    fn ask_longer(&mut self, now: Moment, usage: &mut Usage, response: Box<Response>) {
+        let id = usage.id;
+        let Some(outgoing) = usage.outgoing() else { return };
+        let asked = outgoing.request.headers.session_expires().ok().flatten().map_or(0, |it| it.seconds);
+        let least = response.headers.min_se().ok().flatten().unwrap_or_default();
+        if self.config.session.is_none() || least <= asked || least > LONGEST_SESSION {
+            self.fail(usage, Failure::Refused(response));
+            return;
+        }
+        let mut request = Request::clone(&outgoing.request);
+        request.headers.set(name::SESSION_EXPIRES, least.to_string());
+        request.headers.set(name::MIN_SE, least.to_string());
+        outgoing.raised += 1;
+        raise_number(&mut request);
+        let flow = outgoing.flow;
+        request.headers.remove(name::VIA);
+        let (transaction, request) = self.launch(now, request, flow, Owner::Invite(id));
+        outgoing.transaction = Some(transaction);
+        outgoing.request = request;
+        outgoing.stage = CallStage::Calling;
     }
 
     /// Nobody answered, or nothing could be sent.
@@ -218,11 +261,8 @@ impl Agent {
         let Some(outgoing) = usage.outgoing() else { return };
         let CallStage::Parked(failure) = &outgoing.stage else { return };
         let mut request = Request::clone(&outgoing.request);
-        if is_challenge(failure)
-            && let Ok(cseq) = request.headers.cseq()
-        {
-            let number = cseq.seq.saturating_add(1);
-            request.headers.set(name::CSEQ, format!("{number} INVITE"));
+        if is_challenge(failure) {
+            raise_number(&mut request);
         }
         request.headers.remove(name::VIA);
         replace(&mut request.headers, headers);
@@ -333,10 +373,22 @@ impl Agent {
         let Some(dialog) = usage.main() else { return };
         let id = dialog.id;
         let Some(owed) = dialog.owed.take() else { return };
+        dialog.described.clone_from(&body);
         self.acknowledge(now, usage, id, owed.number, &owed.request, body);
         self.try_reinvite(now, usage, id);
     }
 }
+
+/// The same request under the next number.
+fn raise_number(request: &mut Request) {
+    if let Ok(cseq) = request.headers.cseq() {
+        let number = cseq.seq.saturating_add(1);
+        request.headers.set(name::CSEQ, format!("{number} INVITE"));
+    }
+}
+
+/// A longer session interval is not asked for more often than this.
+const MAX_RAISES: u8 = 3;
 
 /// More early dialogs than this one INVITE does not get.
 const MAX_DIALOGS: usize = 64;

@@ -7,6 +7,7 @@ use super::api::{Ending, Event};
 use super::ending::is_challenge;
 use super::incoming::default_contact;
 use super::send::{append, fill, replace};
+use super::session::body_of;
 use super::{Agent, Alarm};
 use crate::invite::{Body, DialogId, Failure, Life, Outbound, Owed, Purpose, Reoffer, Stage, Usage, pause};
 use crate::message::{Headers, Method, Request, Response, Status, name};
@@ -24,19 +25,14 @@ impl Agent {
         if let Some(contact) = headers.get(name::CONTACT) {
             usage.contact = Some(contact.into());
         }
-        let free = usage.main().filter(|it| it.life == Life::Confirmed && it.reoffer.is_none());
+        let is_free = |reoffer: &Reoffer| reoffer.is_refresh && reoffer.stage == Stage::Waiting;
+        let free =
+            usage.main().filter(|it| it.life == Life::Confirmed && it.reoffer.as_deref().is_none_or(is_free));
         let Some(dialog) = free else {
             self.event(Event::ReofferAnswered { id: call, outcome: Err(Failure::Busy) });
             return;
         };
-        dialog.reoffer = Some(Box::new(Reoffer {
-            headers,
-            body,
-            stage: Stage::Waiting,
-            collisions: 0,
-            request: None,
-            transaction: None,
-        }));
+        dialog.reoffer = Some(Box::new(Reoffer::new(headers, body)));
         let id = dialog.id;
         self.try_reinvite(now, usage, id);
     }
@@ -65,6 +61,9 @@ impl Agent {
         replace(&mut request.headers, credentials);
         if !request.headers.contains(name::CONTACT) {
             request.headers.push(name::CONTACT, contact);
+        }
+        if let Some(session) = &dialog.session {
+            session.ask(&mut request.headers);
         }
         fill(&mut request.headers, &mut request.body, reoffer.body.clone());
         self.introduce(&mut request.headers, &Method::INVITE);
@@ -107,6 +106,7 @@ impl Agent {
             return;
         }
         let sent = dialog.reoffer.take_if(|reoffer| reoffer.stage == Stage::Sent);
+        let is_refresh = sent.as_ref().is_some_and(|reoffer| reoffer.is_refresh);
         let Some(request) = sent.and_then(|reoffer| reoffer.request) else {
             // The call ended meanwhile; the 2xx still wants its ACK.
             let none = Request::new(Method::INVITE, dialog.dialog.next_hop());
@@ -114,12 +114,17 @@ impl Agent {
             return;
         };
         dialog.dialog.refresh(&response.headers);
+        dialog.described = body_of(&request);
+        self.session_granted(now, call, dialog, &response);
+        let Some(dialog) = usage.dialog(id) else { return };
         if request.body.is_empty() {
             dialog.owed = Some(Owed { number: cseq.seq, request });
         } else {
             self.acknowledge(now, usage, id, cseq.seq, &request, None);
         }
-        self.event(Event::ReofferAnswered { id: call, outcome: Ok(response) });
+        if !is_refresh {
+            self.event(Event::ReofferAnswered { id: call, outcome: Ok(response) });
+        }
     }
 
     fn reinvite_refused(&mut self, now: Moment, usage: &mut Usage, id: DialogId, response: Box<Response>) {
@@ -136,6 +141,11 @@ impl Agent {
             reoffer.stage = Stage::Collided;
             let random = u64::from_be_bytes(self.tokens.bytes());
             self.alarms.arm(Alarm::Collision(call, id), now + pause(caller, random));
+        } else if status == Status::SESSION_INTERVAL_TOO_SMALL
+            && dialog.session.as_mut().is_some_and(|session| session.raise(&response.headers))
+        {
+            reoffer.stage = Stage::Waiting;
+            self.try_reinvite(now, usage, id);
         } else if is_challenge(status) {
             reoffer.stage = Stage::Challenged;
             let uri = reoffer.request.as_ref().map(|request| request.uri.clone());
@@ -159,10 +169,10 @@ impl Agent {
         is_lost: bool,
     ) {
         let call = usage.id;
-        if let Some(dialog) = usage.dialog(id) {
-            dialog.reoffer = None;
+        let reoffer = usage.dialog(id).and_then(|dialog| dialog.reoffer.take());
+        if !reoffer.is_some_and(|reoffer| reoffer.is_refresh) {
+            self.event(Event::ReofferAnswered { id: call, outcome: Err(failure) });
         }
-        self.event(Event::ReofferAnswered { id: call, outcome: Err(failure) });
         if is_lost {
             usage.why = Some(Ending::Lost);
             self.bye(now, usage, id, Headers::new());
@@ -202,6 +212,10 @@ impl Agent {
     ) {
         if *method == Method::BYE {
             self.retry_bye(now, usage, headers, flow);
+            return;
+        }
+        if *method == Method::UPDATE {
+            self.retry_update(now, usage, headers);
             return;
         }
         let call = usage.id;

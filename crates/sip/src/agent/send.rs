@@ -72,7 +72,7 @@ impl Agent {
 
     /// Says what we can and who we are, where that is wanted and missing.
     pub(super) fn introduce(&self, headers: &mut Headers, method: &Method) {
-        if *method == Method::INVITE || *method == Method::OPTIONS {
+        if [Method::INVITE, Method::OPTIONS, Method::UPDATE].contains(method) {
             if headers.get(name::ALLOW).is_none() {
                 headers.push(name::ALLOW, self.allow.clone());
             }

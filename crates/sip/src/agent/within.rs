@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What comes inside dialogs: ACK, BYE, re-INVITE, and requests for the owner (RFC 3261 sections 12.2.2
 //! and 14.2); and the responses to ours.
-//!
-//! PRACK, UPDATE, REFER and NOTIFY are further arms of `on_request_within`, beside INVITE.
 
 use std::sync::Arc;
 
@@ -39,8 +37,16 @@ impl Agent {
         }
         if request.method == Method::BYE {
             self.on_bye(now, usage, id, transaction, request);
-        } else if request.method == Method::INVITE {
-            self.on_reinvite(now, usage, id, transaction, request);
+        } else if request.method == Method::PRACK {
+            self.on_prack(now, usage, id, transaction, request);
+        } else if request.method == Method::UPDATE && request.body.is_empty() {
+            if !self.refuse_interval(now, transaction, request) {
+                self.on_update(now, usage, id, transaction, request);
+            }
+        } else if request.method == Method::INVITE || request.method == Method::UPDATE {
+            if !self.refuse_interval(now, transaction, request) {
+                self.on_reinvite(now, usage, id, transaction, request);
+            }
         } else if self.config.allow.contains(&request.method) {
             let call = usage.id;
             self.hand_over(transaction, Some(call), request, flow);
@@ -49,6 +55,7 @@ impl Agent {
         }
     }
 
+    /// A re-INVITE, or an UPDATE with an offer, which is judged alike (RFC 3311 section 5.2).
     fn on_reinvite(
         &mut self,
         now: Moment,
@@ -98,6 +105,7 @@ impl Agent {
     ) {
         let contact = headers.get(name::CONTACT).map(Box::from).or_else(|| usage.contact.take());
         usage.contact = contact.clone();
+        let call = usage.id;
         let Some(dialog) = usage.main() else { return };
         let id = dialog.id;
         let Some(Reoffered { request, transaction }) = dialog.reoffered.take() else { return };
@@ -105,8 +113,16 @@ impl Agent {
         let flow = dialog.way.before;
         let tag = dialog.dialog.local_tag().to_owned();
         let contact = contact.or_else(|| Some(default_contact(&flow)));
-        let response = self.dialog_response(&request, Status::OK, &tag, headers, contact, body, flow);
+        dialog.described.clone_from(&body);
+        let mut response = self.dialog_response(&request, Status::OK, &tag, headers, contact, body, flow);
+        self.answer_session(now, call, dialog, &request, &mut response);
         self.served.remove(&transaction);
+        if request.method == Method::UPDATE {
+            // Not acknowledged, and not repeated.
+            self.servers.respond(now, transaction, &response);
+            self.try_reinvite(now, usage, id);
+            return;
+        }
         let Some(sent) = self.servers.respond(now, transaction, &response) else { return };
         self.wait_for_ack(now, usage, id, &request, sent);
     }
@@ -169,6 +185,14 @@ impl Agent {
         match purpose {
             Purpose::Bye => {
                 self.with(call, |agent, usage| agent.on_bye_done(now, usage, id, outcome));
+            }
+            // Their response is repeated until it is acknowledged; nothing else hangs on it.
+            Purpose::Prack => {}
+            Purpose::Refresh => {
+                if outcome.as_ref().is_ok_and(|response| response.status.is_provisional()) {
+                    return;
+                }
+                self.with(call, |agent, usage| agent.on_refresh_done(now, usage, id, outcome));
             }
             Purpose::Reinvite => {
                 self.with(call, |agent, usage| agent.on_reinvite_done(now, usage, id, outcome));

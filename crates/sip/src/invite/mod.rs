@@ -5,11 +5,12 @@
 //! transaction or one of its dialogs does. This module holds the state and the decisions that need nothing
 //! else; the agent carries them out.
 //!
-//! Reliable provisional responses (PRACK), UPDATE, REFER and session timers are further fields of
-//! [`InviteDialog`] and further methods in the agent's dispatch; SUBSCRIBE makes usages of its own.
+//! Reliable provisional responses and session timers are fields of [`InviteDialog`].
 
+mod reliable;
 mod reoffer;
 mod repeat;
+mod session;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +21,12 @@ use crate::dialog::Dialog;
 use crate::message::{Headers, Request, Response};
 use crate::transaction::{Flow, Sent, TransactionId, Trouble};
 
+pub use reliable::Reliability;
+pub(crate) use reliable::{Heard, Overdue, Queued, Reliable, hear};
 pub(crate) use reoffer::{Open, Reoffer, Reoffered, Stage, Verdict, pause};
 pub(crate) use repeat::{Due, Repeat};
+pub use session::SessionPolicy;
+pub(crate) use session::{LONGEST as LONGEST_SESSION, Session};
 
 /// Names a call; whoever starts it names it, and no number is used twice by the same side.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -85,6 +90,8 @@ pub enum Failure {
 pub enum Ending {
     /// The caller cancelled before we answered; with the CANCEL.
     Cancelled(Box<Request>),
+    /// Nobody refreshed the session in time (RFC 4028 section 10).
+    Expired,
     /// We ended it.
     Local,
     /// The far end no longer knows the call or does not answer a re-INVITE (RFC 3261 section 12.2.1.2).
@@ -140,6 +147,8 @@ pub(crate) struct Outgoing {
     pub(crate) stage: CallStage,
     pub(crate) cancel: Cancel,
     pub(crate) transaction: Option<TransactionId>,
+    /// How often a longer session interval was asked for.
+    pub(crate) raised: u8,
 }
 
 /// Where an INVITE of ours stands.
@@ -191,6 +200,15 @@ pub(crate) struct InviteDialog {
     pub(crate) reoffer: Option<Box<Reoffer>>,
     pub(crate) reoffered: Option<Reoffered>,
     pub(crate) bye: Bye,
+    /// The number of their reliable response heard last.
+    pub(crate) rseq: Option<u32>,
+    /// Our own reliable responses.
+    pub(crate) reliable: Option<Box<Reliable>>,
+    pub(crate) session: Option<Session>,
+    /// Whether the far end knows UPDATE.
+    pub(crate) peer_updates: bool,
+    /// What we described last, to be said again by a refresh.
+    pub(crate) described: Option<Body>,
 }
 
 /// How far a dialog's life has gone.
@@ -251,6 +269,8 @@ pub(crate) enum Outbound {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Purpose {
     Bye,
+    Prack,
+    Refresh,
     Reinvite,
     /// Anything that the owner asks for.
     Plain(RequestId),
@@ -304,6 +324,11 @@ impl Usage {
             reoffer: None,
             reoffered: None,
             bye: Bye::No,
+            rseq: None,
+            reliable: None,
+            session: None,
+            peer_updates: false,
+            described: None,
         });
         id
     }

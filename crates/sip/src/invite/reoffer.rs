@@ -22,6 +22,8 @@ pub(crate) struct Reoffer {
     /// What was sent last.
     pub(crate) request: Option<Arc<Request>>,
     pub(crate) transaction: Option<TransactionId>,
+    /// It only keeps the session alive; the owner does not know of it.
+    pub(crate) is_refresh: bool,
 }
 
 /// Where a re-INVITE of ours stands.
@@ -64,6 +66,21 @@ pub(crate) enum Verdict {
     Collision,
     /// 500 with Retry-After: theirs is still unanswered.
     Overlap,
+}
+
+impl Reoffer {
+    /// A wish, before anything was sent.
+    pub(crate) const fn new(headers: Headers, body: Option<Body>) -> Self {
+        Self {
+            headers,
+            body,
+            stage: Stage::Waiting,
+            collisions: 0,
+            request: None,
+            transaction: None,
+            is_refresh: false,
+        }
+    }
 }
 
 impl Open {

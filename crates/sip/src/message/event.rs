@@ -212,7 +212,7 @@ pub fn sipfrag(status: Status) -> String {
 
 /// Splits `word;name=value`; the word must be a token. Of the parameters what can be read is: one that cannot,
 /// such as quoted text with a semicolon, is passed over.
-fn head_and_params(value: &str) -> Option<(&str, Params)> {
+pub(super) fn head_and_params(value: &str) -> Option<(&str, Params)> {
     let mut parts = value.split(';').map(trim);
     let head = parts.next().filter(|head| is_token(head))?;
     let mut params = Params::default();

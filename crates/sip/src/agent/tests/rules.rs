@@ -72,7 +72,7 @@ fn options_are_the_owners_to_answer() {
     world.run_out();
     assert_eq!(world.told(0), ["RequestDone 200"]);
     let allow = response(&world, "200 OPTIONS").headers.get(name::ALLOW).map(str::to_owned);
-    assert_eq!(allow.as_deref(), Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"));
+    assert_eq!(allow.as_deref(), Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE"));
     world.assert_empty();
 }
 
@@ -90,9 +90,9 @@ fn an_unknown_method_gets_405_with_allow() {
 #[test]
 fn an_unknown_method_gets_405_in_a_dialog_too() {
     let (mut world, ours, _, number) = in_call();
-    let text = within(&world, "ACK", "UPDATE", number + 1, "");
+    let text = within(&world, "ACK", "MESSAGE", number + 1, "");
     world.inject(0, 1, &text);
-    assert!(response(&world, "405 UPDATE").headers.contains(name::ALLOW));
+    assert!(response(&world, "405 MESSAGE").headers.contains(name::ALLOW));
     end(world, ours);
 }
 
