@@ -129,7 +129,10 @@ pub use offhook_rtp::{AppAudio, FromCall, RtpConfig, RtpMsp, ToCall};
 #[cfg(feature = "sim")]
 pub use offhook_sim::{ExchangeConfig, Script, SimCaller, SimMsp, SimTsp, Step};
 #[cfg(feature = "sip")]
-pub use offhook_sip::{BoundAddresses, LineConfig, LineKind, LineMedia, SipConfig, SipTsp, TlsConfig};
+pub use offhook_sip::{
+    BoundAddresses, LineConfig, LineKind, LineMedia, Prack, SessionTimer, SipConfig, SipTsp, TlsConfig,
+    Transferred,
+};
 /// The contract of providers, and the words that it shares with applications.
 pub use offhook_spi as spi;
 pub use offhook_spi::{

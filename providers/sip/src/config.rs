@@ -35,6 +35,10 @@ pub struct SipConfig {
     pub limits: LimitsConfig,
     /// Answers go to the port that a request came from even without `rport`.
     pub symmetric: bool,
+    /// Whether our provisional responses are acknowledged; those of others always are where they ask for it.
+    pub prack: Prack,
+    /// How calls end whose far end has vanished.
+    pub session_timer: SessionTimer,
     /// The lines.
     #[serde(rename = "line")]
     pub lines: Vec<LineConfig>,
@@ -53,6 +57,8 @@ impl Default for SipConfig {
             name_servers: Vec::new(),
             limits: LimitsConfig::default(),
             symmetric: false,
+            prack: Prack::default(),
+            session_timer: SessionTimer::default(),
             lines: Vec::new(),
         }
     }
@@ -79,6 +85,41 @@ impl SipConfig {
     pub fn with_line(mut self, line: LineConfig) -> Self {
         self.lines.push(line);
         self
+    }
+}
+
+/// Whether our provisional responses are sent again until they are acknowledged (RFC 3262).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Prack {
+    /// We do not know what that is; callers that insist are refused.
+    Off,
+    /// Callers that do not know what that is are refused.
+    Required,
+    /// For callers that know it.
+    Supported,
+    /// Only for callers that insist.
+    #[default]
+    WhenRequired,
+}
+
+/// Calls are refreshed now and then, so that one whose far end has vanished ends (RFC 4028).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionTimer {
+    /// Whether they are.
+    pub enabled: bool,
+    /// The interval to ask for, in seconds; whoever refreshes does so at half of it.
+    pub interval: u32,
+    /// Shorter ones are refused; 90 seconds at least.
+    pub min: u32,
+}
+
+impl Default for SessionTimer {
+    /// What RFC 4028 section 4 recommends.
+    fn default() -> Self {
+        Self { enabled: true, interval: 1_800, min: 90 }
     }
 }
 

@@ -25,8 +25,8 @@ mod location;
 mod machine;
 
 pub use config::{
-    ConfigError, DigestAlgorithm, LimitsConfig, LineConfig, LineKind, LineMedia, Listen, Secret, SipConfig,
-    TlsConfig, Transferred,
+    ConfigError, DigestAlgorithm, LimitsConfig, LineConfig, LineKind, LineMedia, Listen, Prack, Secret,
+    SessionTimer, SipConfig, TlsConfig, Transferred,
 };
 pub use driver::{BindError, Bound, BoundAddresses, SipTsp};
 pub use offhook_sipcore::agent::Transport;

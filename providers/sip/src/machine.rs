@@ -14,6 +14,7 @@ mod keeping;
 mod media;
 mod outgoing;
 mod registering;
+mod settings;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -26,11 +27,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use offhook_sipcore::agent::{
-    Agent, Command, Config, DialogId, Event, Failure, Flow, FlowId, Input as AgentInput, InviteId, Limits,
-    Output, RequestId as SipRequestId, ResponsePort, Transport,
+    Agent, Command, DialogId, Event, Failure, Flow, FlowId, Input as AgentInput, InviteId, Output,
+    RequestId as SipRequestId, Transport,
 };
 use offhook_sipcore::bytes::Bytes;
-use offhook_sipcore::message::{Headers, Message, Method, NameAddr, Response, Tokens, Uri};
+use offhook_sipcore::message::{Headers, Message, NameAddr, Response, Tokens, Uri};
 use offhook_spi::{
     CallKey, CallOp, CallState, Cause, LineKey, Machine, Moment, Refusal, RefusalKind, Reply, RequestId,
     SessionKey, StateKind, TspCommand, TspEvent,
@@ -160,20 +161,7 @@ impl SipMachine {
     pub(crate) fn new(config: SipConfig, sockets: Vec<Socket>, seed: [u8; 32]) -> Result<Self, ConfigError> {
         let mut tokens = Tokens::new(seed);
         let lines = Lines::new(&config.lines, &mut tokens)?;
-        let mut agent_config = Config {
-            limits: Limits {
-                calls: config.limits.calls,
-                transactions: config.limits.transactions,
-                transactions_per_source: config.limits.transactions_per_source,
-                unacknowledged: config.limits.calls,
-                retry_after_seconds: config.limits.retry_after,
-            },
-            response_port: if config.symmetric { ResponsePort::Source } else { ResponsePort::SentBy },
-            product: Some(config.product.clone()).filter(|product| !product.is_empty()),
-            supported: vec!["replaces".to_owned()],
-            ..Config::default()
-        };
-        agent_config.allow.extend([Method::NOTIFY, Method::REFER]);
+        let agent_config = settings::agent(&config);
         let agent = Agent::new(agent_config, Tokens::new(tokens.bytes()));
         let gates = gate::Gates::new(&config.lines, &mut tokens);
         Ok(Self {

@@ -399,7 +399,7 @@ impl SipMachine {
         let cause = match why {
             Ending::Remote(request) => cause::of_end(&request.headers, Cause::NormalClearing),
             Ending::Cancelled(request) => cause::of_end(&request.headers, Cause::Cancelled),
-            Ending::NoAck => Cause::TimerExpired,
+            Ending::Expired | Ending::NoAck => Cause::TimerExpired,
             Ending::Rejected => Cause::CallRejected,
             Ending::Local => Cause::NormalClearing,
             _ => Cause::TemporaryFailure,
