@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use offhook::SampleRate;
 use offhook_media::level::Level;
 use offhook_media::signal;
 use offhook_media::tone::Frequency;
 
-use super::{Running, folder, free_port, have};
+use super::{PATIENCE, Running, folder, free_port, have};
 
 /// What a run of SIPp counted at its end.
 #[derive(Debug)]
@@ -101,4 +101,58 @@ fn counted(path: &Path) -> Counted {
     let names = lines.next().unwrap_or_default().split(';');
     let values = lines.last().unwrap_or_default().split(';');
     Counted(names.map(str::to_owned).zip(values.map(str::to_owned)).collect())
+}
+
+/// One call in which SIPp plays a scenario of this folder; it ends with an error when what it hears is not as the
+/// scenario says.
+pub struct Part {
+    running: Running,
+    errors: PathBuf,
+    /// Where it can be called.
+    pub address: String,
+}
+
+impl Part {
+    /// It waits for a call.
+    pub fn called(scenario: &str) -> Option<Self> {
+        let part = Self::start(scenario, &[])?;
+        let (_, port) = part.address.rsplit_once(':').unwrap();
+        let socket = format!(":{:04X} ", port.parse::<u16>().unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        // It does not say when it listens; the system does.
+        while !std::fs::read_to_string("/proc/net/udp").unwrap().contains(&socket) {
+            assert!(Instant::now() < deadline, "SIPp does not listen at {}", part.address);
+            std::thread::yield_now();
+        }
+        Some(part)
+    }
+
+    /// It calls the line `ours` at this address.
+    pub fn calls(scenario: &str, target: &str) -> Option<Self> {
+        Self::start(scenario, &["-s", "ours", target])
+    }
+
+    fn start(scenario: &str, arguments: &[&str]) -> Option<Self> {
+        if !have("sipp") {
+            return None;
+        }
+        let folder = folder(scenario);
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(scenario);
+        let (port, errors) = (free_port(1), folder.join("errors"));
+        let mut command = Command::new("sipp");
+        command.current_dir(&folder).args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-m", "1", "-nostdin"]);
+        command.args(["-timeout", "100", "-timeout_error", "-trace_err", "-error_file"]).arg(&errors);
+        command.args(["-p", &port.to_string(), "-mp", &free_port(4).to_string()]);
+        command.arg("-sf").arg(file.with_extension("xml")).args(arguments);
+        let running = Running::start("sipp", &mut command);
+        Some(Self { running, errors, address: format!("sip:peer@127.0.0.1:{port}") })
+    }
+
+    /// Waits until the scenario is over and has gone as written.
+    pub async fn finish(self) {
+        let Self { running, errors, .. } = self;
+        let (success, printed) = tokio::task::spawn_blocking(move || running.finish()).await.unwrap();
+        let why = std::fs::read_to_string(errors).unwrap_or_default();
+        assert!(success, "SIPp was told otherwise: {why}\n{printed}");
+    }
 }
