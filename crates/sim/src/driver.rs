@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use offhook_spi::{
-    LineKey, Link, Machine, Manifest, Moment, Msp, MspCommand, MspLink, Party, ProviderError, Terminal, Tsp,
-    TspLink,
+    LineKey, Link, Machine, Manifest, Moment, Msp, MspCommand, MspLink, Party, PhoneKey, ProviderError,
+    Terminal, Tsp, TspLink,
 };
 
-use crate::exchange::{Exchange, ExchangeConfig, ExchangeInput};
+use crate::exchange::{Exchange, ExchangeConfig, ExchangeInput, Touch};
 use crate::msp::CountingMsp;
 use crate::script::Script;
 
@@ -56,6 +56,11 @@ impl SimCaller {
     pub async fn ring(&self, line: u64, caller: Party, script: Script) {
         // A closed queue means that the exchange has ended: nobody is left to be called.
         self.inputs.send(ExchangeInput::Ring { line: LineKey(line), caller, script }).await.ok();
+    }
+
+    /// Does something at a phone, numbered from 1 in the order of the configuration.
+    pub async fn touch(&self, phone: u64, touch: Touch) {
+        self.inputs.send(ExchangeInput::Phone { phone: PhoneKey(phone), touch }).await.ok();
     }
 
     /// Pulls a line out, or puts it back.

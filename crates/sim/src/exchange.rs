@@ -7,6 +7,7 @@ mod conference;
 mod consult;
 mod far;
 mod forward;
+mod phones;
 mod services;
 mod signals;
 
@@ -15,17 +16,20 @@ use std::time::Duration;
 
 use offhook_spi::{
     AddressCaps, AddressKind, CallDirection, CallInfo, CallKey, CallState, Cause, DigitMode, ForwardRule,
-    LineCaps, LineKey, Machine, Manifest, MediaSet, Moment, Op, OpSet, Party, Refusal, RefusalKind, Reply,
-    RequestId, SchemaId, SessionKey, SessionWish, TspCommand, TspEvent, VersionRange,
+    LineCaps, LineKey, Machine, Manifest, MediaSet, Moment, Op, OpSet, Party, PhoneKey, Refusal, RefusalKind,
+    Reply, RequestId, SchemaId, SessionKey, SessionWish, TspCommand, TspEvent, VersionRange,
 };
 
 use crate::alarm::Alarms;
+use crate::conformance::RIG;
 use crate::random::Random;
 use crate::script::{Script, Step};
 use crate::sound::{SIM_SCHEMA, Sound};
 use calls::Asked;
 use far::FarEnd;
 use forward::Completion;
+use phones::PhoneSet;
+pub use phones::Touch;
 use services::Parked;
 use signals::{ECHO_SCHEMA, Signals};
 
@@ -36,6 +40,8 @@ pub struct ExchangeConfig {
     pub lines: Vec<String>,
     /// Far ends of its own beside those of [`Script::NAMES`].
     pub scripts: BTreeMap<String, Script>,
+    /// Names of its telephone sets, which are their stable ids.
+    pub phones: Vec<String>,
     /// Whether its calls have sessions of the counting MSP.
     pub media: bool,
     /// What goes wrong, and how often.
@@ -61,6 +67,7 @@ impl Default for ExchangeConfig {
         Self {
             lines: vec!["alice".to_owned(), "bob".to_owned()],
             scripts: BTreeMap::new(),
+            phones: Vec::new(),
             media: true,
             faults: Faults::default(),
             seed: 1,
@@ -83,6 +90,13 @@ pub enum ExchangeInput {
         caller: Party,
         /// What the caller does.
         script: Script,
+    },
+    /// Somebody does something at a phone.
+    Phone {
+        /// Number of the phone, in the order of the configuration.
+        phone: PhoneKey,
+        /// What.
+        touch: Touch,
     },
     /// A line is pulled out, or put back.
     Plug {
@@ -187,6 +201,7 @@ enum Alarm {
 pub struct Exchange {
     config: ExchangeConfig,
     lines: BTreeMap<LineKey, Line>,
+    phones: BTreeMap<PhoneKey, PhoneSet>,
     calls: BTreeMap<CallKey, Call>,
     parked: BTreeMap<String, Parked>,
     completions: BTreeMap<u64, Completion>,
@@ -250,14 +265,16 @@ impl Exchange {
     /// Parties that fit in one conference.
     pub const CONFERENCE_MAX_PARTIES: u32 = 6;
 
-    /// Makes an exchange; its lines come up with the first message.
+    /// Makes an exchange; its lines and phones come up with the first message.
     #[must_use]
     pub fn new(config: ExchangeConfig) -> Self {
         let lines = (1..).map(LineKey).zip(config.lines.iter().cloned().map(Line::new)).collect();
+        let phones = (1..).map(PhoneKey).zip(config.phones.iter().cloned().map(PhoneSet::new)).collect();
         let random = Random::new(config.seed);
         Self {
             config,
             lines,
+            phones,
             calls: BTreeMap::new(),
             parked: BTreeMap::new(),
             completions: BTreeMap::new(),
@@ -319,7 +336,7 @@ impl Exchange {
         let caps = LineCaps {
             ops: self.ops(),
             digit_modes: if self.config.media { Vec::new() } else { vec![DigitMode::Signalling] },
-            extensions: vec![SchemaId::new(ECHO_SCHEMA)],
+            extensions: vec![SchemaId::new(ECHO_SCHEMA), SchemaId::new(RIG)],
             media: MediaSet::AUDIO,
             session: self.config.media.then_some(wish),
             addresses: vec![address],
@@ -340,6 +357,7 @@ impl Exchange {
                 let present = |(key, line): (&LineKey, &Line)| line.present.then_some(*key);
                 let keys: Vec<LineKey> = self.lines.iter().filter_map(present).collect();
                 keys.into_iter().for_each(|key| self.announce(key));
+                self.out.extend(self.phones.iter().map(|(key, set)| set.announced(*key)));
                 self.out.push_back(TspEvent::Ready);
             }
             TspCommand::Open { request, line } => {
@@ -369,14 +387,9 @@ impl Exchange {
             // Replies are never outstanding long enough to be abandoned: they are on their way.
             TspCommand::Abandon { .. } => {}
             TspCommand::Line { request, line, op } => self.operate_line(now, request, line, op),
-            TspCommand::Phone { request, .. } => self.unknown(request),
+            TspCommand::Phone { request, phone, op } => self.set_phone(request, phone, op),
             _ => {}
         }
-    }
-
-    fn unknown(&mut self, request: RequestId) {
-        let refusal = Refusal::new(RefusalKind::Unsupported, "the simulated exchange has no such operation");
-        self.out.push_back(TspEvent::Reply { request, result: Reply::Refused(refusal) });
     }
 
     /// Answers a request, late where the network is slow; what follows keeps its place behind the reply.
@@ -435,6 +448,7 @@ impl Machine for Exchange {
         self.now = now;
         match input {
             ExchangeInput::Command(command) => self.command(now, command),
+            ExchangeInput::Phone { phone, touch } => self.touch(phone, touch),
             ExchangeInput::Plug { line, present } => self.plug(now, line, present),
             ExchangeInput::Ring { line, caller, script } => {
                 self.ring(now, line, caller, script);

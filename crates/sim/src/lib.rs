@@ -13,7 +13,7 @@ mod watch;
 mod world;
 
 pub use driver::{SimCaller, SimMsp, SimTsp};
-pub use exchange::{Exchange, ExchangeConfig, ExchangeInput, Faults};
+pub use exchange::{Exchange, ExchangeConfig, ExchangeInput, Faults, Touch};
 pub use msp::{CountingMsp, Counts};
 pub use random::Random;
 pub use script::{Script, Step, digits};

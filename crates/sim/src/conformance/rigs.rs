@@ -1,28 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Rigs for the providers of this crate: the simulated exchange, and one that can do nothing.
 
-use std::time::Duration;
-
 use offhook_spi::{
-    Address, AddressCaps, Cause, DynMsp, DynTsp, LineCaps, LineKey, LineStatus, Manifest, Party,
-    ProviderError, Refusal, RefusalKind, Reply, RequestId, Tsp, TspCommand, TspEvent, TspLink, VersionRange,
+    Address, AddressCaps, DynMsp, DynTsp, LineCaps, LineKey, LineStatus, Manifest, ProviderError, Refusal,
+    RefusalKind, Reply, RequestId, Tsp, TspCommand, TspEvent, TspLink, VersionRange,
 };
 
-use super::{Behaviour, FarAct, Rig};
-use crate::{ExchangeConfig, Script, SimCaller, SimMsp, SimTsp, Step};
+use super::{Behaviour, Rig};
+use crate::{ExchangeConfig, SimMsp, SimTsp};
 
-/// The simulated exchange, whose far ends do as they are called.
-#[derive(Debug, Default)]
+/// The simulated exchange, whose far ends do as they are called, and call when asked to (schema
+/// [`RIG`](super::RIG)).
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SimRig {
-    caller: Option<SimCaller>,
     media: bool,
 }
 
 impl SimRig {
     /// With its media provider.
     #[must_use]
-    pub fn with_media() -> Self {
-        Self { media: true, ..Self::default() }
+    pub const fn with_media() -> Self {
+        Self { media: true }
     }
 
     /// The address of a far end of the exchange that behaves so.
@@ -42,9 +40,7 @@ impl SimRig {
 impl Rig for SimRig {
     async fn tsp(&mut self) -> Result<Box<dyn DynTsp>, ProviderError> {
         let config = ExchangeConfig { media: self.media, ..ExchangeConfig::default() };
-        let (exchange, caller) = SimTsp::new(config);
-        self.caller = Some(caller);
-        Ok(Box::new(exchange))
+        Ok(Box::new(SimTsp::new(config).0))
     }
 
     async fn msp(&mut self) -> Result<Option<Box<dyn DynMsp>>, ProviderError> {
@@ -53,19 +49,6 @@ impl Rig for SimRig {
 
     fn address(&self, behaviour: Behaviour) -> Option<Address> {
         Some(Self::far_end(behaviour))
-    }
-
-    async fn act(&mut self, act: FarAct, _line: &Address) -> bool {
-        let Some(caller) = &self.caller else { return false };
-        let script = match act {
-            FarAct::Call => Script::new([Step::Answer]),
-            FarAct::CallAndGiveUp => {
-                Script::new([Step::Wait(Duration::from_secs(1)), Step::HangUp(Cause::NormalClearing)])
-            }
-            FarAct::HangUp => return false,
-        };
-        caller.ring(1, Party::default(), script).await;
-        true
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a line may ask of the exchange beside its calls: park slots, pickup, lamps and locks.
 
+use std::time::Duration;
+
 use offhook_spi::{
     Address, CallDirection, CallInfo, CallKey, CallReason, CallState, Cause, LineKey, LineOp, LineStatus,
     MediaSet, Moment, Op, Outcome, Party, PickupTarget, Refusal, RefusalKind, Reply, RequestId, Service,
@@ -10,6 +12,8 @@ use offhook_spi::{
 use super::calls::Asked;
 use super::far::FarEnd;
 use super::{Call, Exchange};
+use crate::conformance::{FarAct, RIG};
+use crate::script::{Script, Step};
 
 /// How many calls may be parked at once: `sim:park-1` to `sim:park-9`.
 const SLOTS: u32 = 9;
@@ -48,6 +52,11 @@ impl Exchange {
             return Err(super::gone(line));
         }
         match op {
+            LineOp::Extension { data } if data.schema.0 == RIG => {
+                let script = asked_for(&data.data)?;
+                self.replied(request, Outcome::Done);
+                self.ring(now, line, Party::default(), script);
+            }
             LineOp::Extension { data } => {
                 let outcome = super::signals::extended(data)?;
                 self.replied(request, outcome);
@@ -249,4 +258,17 @@ impl Exchange {
             }
         }
     }
+}
+
+/// What a far end does that the conformance suite asks for.
+fn asked_for(word: &str) -> Result<Script, Refusal> {
+    if word == FarAct::Call.word() {
+        return Ok(Script::new([Step::Answer]));
+    }
+    if word == FarAct::CallAndGiveUp.word() {
+        return Ok(Script::new([Step::Wait(Duration::from_secs(1)), Step::HangUp(Cause::NormalClearing)]));
+    }
+    let detail =
+        format!("no far end of the simulated exchange can '{word}'; expected call or call_and_give_up");
+    Err(Refusal::new(RefusalKind::InvalidParameter, detail))
 }
