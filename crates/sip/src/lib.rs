@@ -9,6 +9,7 @@ pub mod digest;
 pub mod fuzzing;
 mod invite;
 pub mod message;
+pub mod subscription;
 mod transaction;
 
 /// The buffers of messages, for whoever owns the sockets.

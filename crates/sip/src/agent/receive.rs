@@ -78,6 +78,10 @@ impl Agent {
             Some((call, dialog)) => self.with(call, |agent, usage| {
                 agent.on_request_within(now, usage, dialog, id, request, flow);
             }),
+            // It may belong to a subscription of the owner, which made its dialog (RFC 6665 section 4.1.2.4).
+            None if request.method == Method::NOTIFY && self.config.allow.contains(&Method::NOTIFY) => {
+                self.hand_over(id, None, request, flow);
+            }
             None => {
                 self.reply(now, id, request, Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST, &Headers::new());
             }

@@ -95,6 +95,24 @@ impl Dialog {
         Some(dialog)
     }
 
+    /// The dialog that a NOTIFY makes from our SUBSCRIBE, whose number was `number` (RFC 6665 section 4.1.2.4):
+    /// to this request we are the server, so the route set stands in the order of the message.
+    pub(crate) fn notified(notify: &Request, number: u32) -> Option<Self> {
+        let headers = &notify.headers;
+        Some(Self {
+            call_id: headers.call_id().ok()?.into(),
+            local_tag: headers.to().ok()?.tag()?.into(),
+            remote_tag: headers.from().ok()?.tag().unwrap_or_default().into(),
+            local: headers.get(name::TO)?.into(),
+            remote: headers.get(name::FROM)?.into(),
+            local_number: number,
+            remote_number: Some(headers.cseq().ok()?.seq),
+            routes: rows(headers),
+            target: target(headers)?,
+            caller: Caller::Us,
+        })
+    }
+
     /// Takes route set and target from a response that makes or confirms the dialog: the route set of an
     /// early dialog is computed anew by the 2xx and fixed from then on (section 13.2.2.4).
     pub(crate) fn confirm(&mut self, response: &Response) {
