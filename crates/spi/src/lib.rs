@@ -63,7 +63,7 @@ pub use call::{CallOp, CallParams, Completion, CompletionMode, MediaAction, Medi
 pub use caps::{AddressCaps, LineCaps, SessionWish};
 pub use cause::Cause;
 pub use key::{AddressIndex, CallKey, LineKey, NamedBy, PhoneKey, RequestId, SessionKey, TerminalKey};
-pub use line::{ForwardRule, ForwardWhen, LineOp, LineStatus, PickupTarget, Service};
+pub use line::{ForwardRule, ForwardWhen, LineOp, LineStatus, PickupTarget, Service, Watched, WatchedState};
 pub use link::{Closed, Emitter, HostLink, Link};
 pub use machine::Machine;
 pub use media::{

@@ -176,6 +176,36 @@ pub struct LineStatus {
     /// Forwarding rules in force; `None` when the line cannot know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forwarding: Option<Vec<ForwardRule>>,
+    /// What is known about the addresses that the line watches, as busy lamps show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Watched>,
+}
+
+/// An address that a line watches.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Watched {
+    /// Which.
+    pub address: Address,
+    /// How it stands.
+    pub state: WatchedState,
+}
+
+/// How an address stands that a line watches.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WatchedState {
+    /// A call rings there.
+    Alerting,
+    /// In a call, or busy otherwise.
+    Busy,
+    /// There, and free.
+    Idle,
+    /// Not there.
+    Offline,
+    /// Nothing is known.
+    #[default]
+    Unknown,
 }
 
 /// Whether a line serves calls.

@@ -108,7 +108,8 @@ impl Exchange {
             (true, false) => Service::In,
         };
         let message_waiting = Some(line.message_waiting);
-        LineStatus { service, message_waiting, forwarding: Some(line.forwarding.clone()) }
+        let forwarding = Some(line.forwarding.clone());
+        LineStatus { service, message_waiting, forwarding, ..LineStatus::default() }
     }
 
     pub(super) fn tell_status(&mut self, line: LineKey) {

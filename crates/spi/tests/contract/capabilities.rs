@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use offhook_spi::{
-    AddressCaps, AddressKind, CallKey, DigitMode, ForwardRule, ForwardWhen, HookMode, HookSwitch, LampMode,
-    LineCaps, LineOp, LineStatus, MediaKind, MediaSet, MspCaps, Op, OpSet, PhoneCaps, PhoneChange, PhoneOp,
-    PickupTarget, SchemaId, Service, SessionWish, TerminalClass,
+    Address, AddressCaps, AddressKind, CallKey, DigitMode, ForwardRule, ForwardWhen, HookMode, HookSwitch,
+    LampMode, LineCaps, LineOp, LineStatus, MediaKind, MediaSet, MspCaps, Op, OpSet, PhoneCaps, PhoneChange,
+    PhoneOp, PickupTarget, SchemaId, Service, SessionWish, TerminalClass, Watched, WatchedState,
 };
 
 use crate::calls::to;
@@ -56,7 +56,8 @@ fn rules() -> Vec<ForwardRule> {
 
 pub(crate) fn status() -> LineStatus {
     let service = Service::Out { reason: "the registrar does not answer".to_owned() };
-    LineStatus { service, message_waiting: Some(true), forwarding: Some(rules()) }
+    let watched = Watched { address: Address::new("sip:101@example.org"), state: WatchedState::Alerting };
+    LineStatus { service, message_waiting: Some(true), forwarding: Some(rules()), watched: vec![watched] }
 }
 
 pub(crate) fn line_ops() -> Vec<LineOp> {
