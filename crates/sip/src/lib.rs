@@ -3,6 +3,7 @@
 //! what to send.
 
 pub mod agent;
+pub mod body;
 mod dialog;
 pub mod digest;
 #[cfg(any(test, fuzzing))]

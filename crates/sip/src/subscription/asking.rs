@@ -178,8 +178,9 @@ impl Subscription {
     fn left(&mut self, now: Moment, response: Option<&Response>, tokens: &mut Tokens) -> Vec<Act> {
         match response {
             Some(response) if self.mended(response) => vec![self.repeat(tokens)],
-            // The last NOTIFY is still to come.
+            // The last NOTIFY is still to come; nobody has to wait for it.
             Some(response) if response.status.is_success() => {
+                self.last = None;
                 self.alarm = Some(now + TIMER_N);
                 Vec::new()
             }

@@ -161,7 +161,23 @@ impl Subscription {
     /// Whether the other end has yet to hear that it is over.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
-        !self.is_wanted && matches!(self.stage, Stage::Asking | Stage::Refreshing | Stage::Leaving)
+        !self.is_wanted
+            && self.last.is_some()
+            && matches!(self.stage, Stage::Asking | Stage::Refreshing | Stage::Leaving)
+    }
+
+    /// The Call-ID of its dialog; another one after each new beginning.
+    #[must_use]
+    pub fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    /// Asks for the whole state, where what came does not fit what was known.
+    pub fn renew(&mut self, tokens: &mut Tokens) -> Vec<Act> {
+        match self.stage {
+            Stage::On if self.dialog.is_some() && self.is_wanted => vec![self.refresh(tokens)],
+            _ => Vec::new(),
+        }
     }
 
     /// Which way the next request goes, where `before` leads to whom the first one went. Inside the dialog that
