@@ -307,6 +307,12 @@ pub struct LineConfig {
     pub trusted: bool,
     /// What to do when the far end of a call refers us to somebody else: `refuse` or `follow`.
     pub transferred: Transferred,
+    /// Asks the registrar whether messages wait (RFC 3842). One that tells without being asked is heard anyway.
+    pub mwi: bool,
+    /// Addresses whose calls are watched, as busy lamps do (RFC 4235): SIP URIs, or users of the domain.
+    pub watch: Vec<String>,
+    /// Addresses whose presence is watched (RFC 3856).
+    pub watch_presence: Vec<String>,
     /// Makes so many lines: names and users get the numbers from 1 up appended.
     pub count: Option<u32>,
 }

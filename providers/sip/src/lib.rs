@@ -20,6 +20,7 @@ mod call;
 mod cause;
 mod config;
 mod driver;
+mod lamp;
 mod line;
 mod location;
 mod machine;

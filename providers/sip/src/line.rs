@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use offhook_sipcore::digest::Client;
 use offhook_sipcore::message::{Request, Tokens, Uri};
 use offhook_spi::{
-    AddressCaps, AddressKind, LineCaps, LineKey, LineStatus, MediaSet, Op, OpSet, SDP_SCHEMA, SchemaId,
-    Service, SessionWish, TspEvent,
+    Address, AddressCaps, AddressKind, LineCaps, LineKey, LineStatus, MediaSet, Op, OpSet, SDP_SCHEMA,
+    SchemaId, Service, SessionWish, TspEvent, Watched, WatchedState,
 };
 
 use crate::account::{Registration, credentials};
@@ -48,6 +48,10 @@ pub(crate) struct Line {
     pub(crate) digest: Client,
     /// Where all requests go first.
     pub(crate) proxy: Option<Uri>,
+    /// Whether messages wait, where that is known.
+    pub(crate) messages: Option<bool>,
+    /// What is known about the addresses that are watched: those whose calls are, then those whose presence is.
+    pub(crate) watched: Vec<Watched>,
 }
 
 impl Line {
@@ -67,7 +71,22 @@ impl Line {
         };
         let service = if registration.is_some() { Service::Connecting } else { Service::In };
         let digest = credentials(&config);
-        Ok(Self { user, open: false, service, registration, digest, proxy, config })
+        let watched = config.watch.iter().chain(&config.watch_presence);
+        let watched = watched
+            .map(|text| Watched { address: Address::new(text.as_str()), state: WatchedState::Unknown })
+            .collect();
+        let messages = None;
+        Ok(Self { user, open: false, service, registration, digest, proxy, messages, watched, config })
+    }
+
+    /// What the line is like now.
+    pub(crate) fn status(&self) -> LineStatus {
+        LineStatus {
+            service: self.service.clone(),
+            message_waiting: self.messages,
+            watched: self.watched.clone(),
+            ..LineStatus::default()
+        }
     }
 
     /// The address of record: with the line's domain, or with our own host and port.
@@ -98,8 +117,8 @@ impl Line {
             }],
             ..LineCaps::default()
         };
-        let status = LineStatus { service: self.service.clone(), ..LineStatus::default() };
-        TspEvent::LineUp { line: key, stable_id: self.config.name.clone(), caps: Box::new(caps), status }
+        let stable_id = self.config.name.clone();
+        TspEvent::LineUp { line: key, stable_id, caps: Box::new(caps), status: self.status() }
     }
 }
 

@@ -19,6 +19,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod watching;
 mod ways;
 mod within;
 
@@ -31,7 +32,7 @@ use offhook_sipcore::agent::{
     RequestId as SipRequestId, Transport,
 };
 use offhook_sipcore::bytes::Bytes;
-use offhook_sipcore::message::{Headers, Message, NameAddr, Response, Tokens, Uri};
+use offhook_sipcore::message::{Headers, Message, Response, Tokens};
 use offhook_spi::{
     CallKey, CallOp, CallState, Cause, LineKey, Machine, Moment, Refusal, RefusalKind, Reply, RequestId,
     SessionKey, StateKind, TspCommand, TspEvent,
@@ -41,6 +42,8 @@ use crate::call::{Call, Closing, Consult, Exchange, Phase};
 use crate::config::{ConfigError, SipConfig};
 use crate::line::Lines;
 use crate::location::{Answer, Lookup, Question};
+pub(crate) use ways::host_of;
+use ways::name_addr;
 
 /// A socket that is open.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +115,8 @@ enum Asked {
     Register(LineKey),
     /// How it goes whom we were referred to.
     Report,
+    /// A subscription.
+    Watch(usize),
 }
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -121,6 +126,7 @@ enum Alarm {
     NoAnswer(u64),
     Register(LineKey),
     Transfer(u64),
+    Watch(usize),
 }
 
 /// The SIP provider without sockets.
@@ -131,7 +137,6 @@ pub(crate) struct SipMachine {
     tokens: Tokens,
     lines: Lines,
     sockets: Vec<Socket>,
-    /// Streams that we opened, or that others opened to us, by their far end.
     /// Connections, by where they lead and which domain their certificate had to name.
     streams: HashMap<(Transport, SocketAddr, Option<Arc<str>>), FlowId>,
     calls: HashMap<u64, Call>,
@@ -148,6 +153,7 @@ pub(crate) struct SipMachine {
     keeping: keeping::Keeping,
     alarms: BTreeMap<(Moment, u64), Alarm>,
     gates: gate::Gates,
+    watching: watching::Watching,
     /// The time of what is being handled.
     now: Moment,
     serial: u64,
@@ -164,6 +170,7 @@ impl SipMachine {
         let agent_config = settings::agent(&config);
         let agent = Agent::new(agent_config, Tokens::new(tokens.bytes()));
         let gates = gate::Gates::new(&config.lines, &mut tokens);
+        let watching = watching::Watching::new(&lines)?;
         Ok(Self {
             config,
             agent,
@@ -183,6 +190,7 @@ impl SipMachine {
             keeping: keeping::Keeping::default(),
             alarms: BTreeMap::new(),
             gates,
+            watching,
             now: Moment::ZERO,
             serial: 0,
             provider_serial: 0,
@@ -243,6 +251,7 @@ impl SipMachine {
         for serial in calls {
             self.hang_up(now, serial, None);
         }
+        self.stop_watching(now, key);
         self.stop_registration(now, key);
     }
 
@@ -254,7 +263,7 @@ impl SipMachine {
 
     /// Whether everybody has heard that calls and registrations are over.
     pub(crate) fn has_left(&self) -> bool {
-        self.closing.is_empty() && !self.is_leaving()
+        self.closing.is_empty() && !self.is_leaving() && !self.is_still_watching()
     }
 
     fn operate(
@@ -433,7 +442,9 @@ impl SipMachine {
             Event::Incoming { id, request, flow, replaces } => {
                 self.incoming(now, id, &request, flow, replaces);
             }
-            Event::IncomingRequest { id, invite, request, .. } => self.asked(now, id, invite, &request),
+            Event::IncomingRequest { id, invite, request, flow } => {
+                self.asked(now, id, invite, &request, &flow);
+            }
             Event::RequestDone { id, outcome } => self.request_done(now, id, outcome),
             Event::Acked { id, request } => {
                 self.with(id, |machine, serial| machine.acked(now, serial, &request))
@@ -497,6 +508,7 @@ impl SipMachine {
             Some(Asked::Farewell(id)) => self.agent(now, Command::Bye { id, headers: Headers::new() }),
             Some(Asked::Refer(serial)) => self.referred(now, serial, id, outcome),
             Some(Asked::Register(key)) => self.register_done(now, key, id, outcome.ok().as_deref()),
+            Some(Asked::Watch(place)) => self.subscribed(now, place, id, outcome.ok().as_deref()),
             Some(Asked::Report) | None => {}
         }
     }
@@ -515,6 +527,7 @@ impl SipMachine {
                 Alarm::NoAnswer(serial) => self.no_answer(now, serial),
                 Alarm::Register(key) => self.refresh_registration(now, key),
                 Alarm::Transfer(serial) => self.transfer_overdue(now, serial),
+                Alarm::Watch(place) => self.wake_watch(now, place),
             }
         }
     }
@@ -563,21 +576,5 @@ impl Machine for SipMachine {
     fn deadline(&self) -> Option<Moment> {
         let own = self.alarms.first_key_value().map(|(key, _)| key.0);
         [own, self.agent.deadline()].into_iter().flatten().min()
-    }
-}
-
-/// A host as it stands in a URI.
-pub(crate) fn host_of(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    }
-}
-
-/// An address header with a display name.
-fn name_addr(uri: Uri, display: Option<&str>) -> NameAddr {
-    match display {
-        Some(display) => NameAddr::new(uri).with_display(display),
-        None => NameAddr::new(uri),
     }
 }

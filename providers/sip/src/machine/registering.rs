@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use offhook_sipcore::agent::{Command, Flow, FlowId, RequestId as SipRequestId};
 use offhook_sipcore::message::{Request, Response, Status, Tokens, name};
-use offhook_spi::{LineKey, LineStatus, Moment, Service, TspEvent};
+use offhook_spi::{LineKey, Moment, Service};
 
 use super::{Alarm, Asked, LookupId, SipMachine};
 use crate::account::{Act, Registration};
@@ -95,7 +95,7 @@ impl SipMachine {
     }
 
     /// Where calls of a line reach us that come from the far end of a flow.
-    fn contact_of(&self, key: LineKey, flow: &Flow) -> Option<offhook_sipcore::message::Uri> {
+    pub(super) fn contact_of(&self, key: LineKey, flow: &Flow) -> Option<offhook_sipcore::message::Uri> {
         let line = self.lines.get(key)?;
         let public = line.registration.as_ref()?.public();
         let public = public.filter(|public| public.is_ipv4() == flow.local.is_ipv4());
@@ -165,7 +165,13 @@ impl SipMachine {
         for act in acts {
             match act {
                 Act::Locate => self.locate_registrar(now, key),
-                Act::Service(service) => self.service(key, service),
+                Act::Service(service) => {
+                    let is_in = service == Service::In;
+                    self.service(key, service);
+                    if is_in {
+                        self.start_watching(now, key);
+                    }
+                }
                 Act::Send(request) => self.send_register(now, key, *request),
             }
         }
@@ -177,17 +183,24 @@ impl SipMachine {
         self.registrars.ways.get(&key).map(|way| way.flow)
     }
 
-    fn send_register(&mut self, now: Moment, key: LineKey, mut request: Request) {
-        let Some(line) = self.lines.get(key) else { return };
-        if let Some(proxy) = &line.proxy {
+    /// The same; a connection may have been lost since, and its successor has another number.
+    pub(super) fn account_flow(&mut self, key: LineKey) -> Option<Flow> {
+        let (target, before) = self.registrars.ways.get(&key).map(|way| (way.target.clone(), way.flow))?;
+        Some(self.flow(&target).unwrap_or(before))
+    }
+
+    /// Sends a request outside dialogs by way of the line's proxy, where it has one.
+    pub(super) fn route_to_proxy(&self, key: LineKey, request: &mut Request) {
+        if let Some(proxy) = self.lines.get(key).and_then(|line| line.proxy.as_ref()) {
             let loose =
                 if proxy.param("lr").is_some() { proxy.clone() } else { proxy.with_param("lr", None) };
             request.headers.push(name::ROUTE, format!("<{loose}>"));
         }
-        let way = self.registrars.ways.get(&key).map(|way| (way.target.clone(), way.flow));
-        let Some((target, before)) = way else { return };
-        // A connection may have been lost since; its successor has another number.
-        let flow = self.flow(&target).unwrap_or(before);
+    }
+
+    fn send_register(&mut self, now: Moment, key: LineKey, mut request: Request) {
+        self.route_to_proxy(key, &mut request);
+        let Some(flow) = self.account_flow(key) else { return };
         let id = self.sip_request(Asked::Register(key));
         if let Some(way) = self.registrars.ways.get_mut(&key) {
             way.flow = flow;
@@ -199,8 +212,8 @@ impl SipMachine {
     fn service(&mut self, key: LineKey, service: Service) {
         let Some(line) = self.lines.get_mut(key) else { return };
         if line.service != service {
-            line.service = service.clone();
-            self.tell(TspEvent::Line { line: key, status: LineStatus { service, ..LineStatus::default() } });
+            line.service = service;
+            self.tell_status(key);
         }
     }
 }

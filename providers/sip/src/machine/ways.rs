@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use offhook_sipcore::agent::{Command, DialogId, Flow, FlowId, InviteId, Transport};
-use offhook_sipcore::message::Uri;
+use offhook_sipcore::message::{NameAddr, Uri};
 use offhook_spi::Moment;
 
-use super::{LookupId, SipMachine, Socket, ToDo, host_of};
+use super::{LookupId, SipMachine, Socket, ToDo};
 use crate::location::{Answer, Lookup, Step, Target};
 
 impl SipMachine {
@@ -117,5 +117,21 @@ impl SipMachine {
             Some(socket) => (host_of(socket.local.ip()), Some(socket.local.port())),
             None => ("localhost".to_owned(), None),
         }
+    }
+}
+
+/// A host as it stands in a URI.
+pub(crate) fn host_of(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// An address header with a display name.
+pub(super) fn name_addr(uri: Uri, display: Option<&str>) -> NameAddr {
+    match display {
+        Some(display) => NameAddr::new(uri).with_display(display),
+        None => NameAddr::new(uri),
     }
 }

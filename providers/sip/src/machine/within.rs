@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests that are neither calls nor registrations, and credentials for our own.
 
-use offhook_sipcore::agent::{Command, InviteId, ServerRequestId};
+use offhook_sipcore::agent::{Command, Flow, InviteId, ServerRequestId};
 use offhook_sipcore::message::{Headers, Method, Request, Response, Status, Uri, name};
 use offhook_spi::{Cause, Digit, DigitMode, LineKey, Moment, TspEvent};
 
@@ -16,6 +16,7 @@ impl SipMachine {
         id: ServerRequestId,
         invite: Option<InviteId>,
         request: &Request,
+        flow: &Flow,
     ) {
         if request.method == Method::REFER {
             return self.follow(now, id, invite, request);
@@ -27,8 +28,10 @@ impl SipMachine {
         } else if request.method == Method::INFO {
             self.info(invite, request)
         } else if request.method == Method::NOTIFY {
-            let serial = invite.and_then(|id| self.by_invite.get(&id)).copied();
-            self.notified(now, serial, request)
+            match invite {
+                Some(id) => self.notified(now, self.by_invite.get(&id).copied(), request),
+                None => self.heard(now, request, flow),
+            }
         } else {
             Status::NOT_IMPLEMENTED
         };

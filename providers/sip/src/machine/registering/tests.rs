@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use offhook_sipcore::agent::Transport;
 use offhook_sipcore::message::{Limits, Message, Method};
-use offhook_spi::{Machine, RequestId, TspCommand};
+use offhook_spi::{Machine, RequestId, TspCommand, TspEvent};
 
 use super::*;
 use crate::config::{LineConfig, SipConfig};
