@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use offhook::{App, Interest, Line, LineRecord, Told};
-use offhook_spi::{MediaSet, Service};
+use offhook_spi::{MediaSet, Service, WatchedState};
 
 use crate::args;
 use crate::exit;
@@ -40,6 +40,12 @@ pub(crate) async fn show_one(show: Show, app: &App, name: &str) -> Result<(), Fa
     );
     if let Some(session) = &line.caps.session {
         text.push_str(&format!("\n  media       {} by {}", session.schema, session.msp));
+    }
+    if let Some(waiting) = line.status.message_waiting {
+        text.push_str(if waiting { "\n  messages    waiting" } else { "\n  messages    none" });
+    }
+    for watched in &line.status.watched {
+        text.push_str(&format!("\n  watches     {} ({})", watched.address, standing(watched.state)));
     }
     let ops: Vec<&str> = line.caps.ops.iter().map(offhook_spi::Op::name).collect();
     text.push_str(&format!("\n  can         {}", ops.join("\n              ")));
@@ -153,5 +159,15 @@ fn service(line: &LineRecord) -> String {
         Service::Connecting => "connecting".to_owned(),
         Service::Out { reason } => format!("out of service: {reason}"),
         _ => "unknown".to_owned(),
+    }
+}
+
+fn standing(state: WatchedState) -> &'static str {
+    match state {
+        WatchedState::Alerting => "a call rings",
+        WatchedState::Busy => "busy",
+        WatchedState::Idle => "free",
+        WatchedState::Offline => "not there",
+        _ => "unknown",
     }
 }

@@ -78,6 +78,33 @@ impl Run {
     }
 }
 
+/// SIPp as a server of one scenario, until so many dialogs are through. Gives its port too; `None` when SIPp is
+/// not installed.
+pub fn serve(scenario: &str, dialogs: u32) -> Option<(Running, u16)> {
+    if !have("sipp") {
+        return None;
+    }
+    let port = free_port(1);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(scenario);
+    let mut command = Command::new("sipp");
+    command.current_dir(folder("sipp")).args(["-i", "127.0.0.1", "-p", &port.to_string(), "-sf"]).arg(file);
+    command.args(["-m", &dialogs.to_string(), "-timeout", "60", "-nostdin", "-trace_err", "-fd", "1"]);
+    let running = Running::start("sipp", &mut command);
+    let begin = Instant::now();
+    while !is_listening(port) {
+        assert!(begin.elapsed() < PATIENCE, "SIPp never listened");
+        std::thread::yield_now();
+    }
+    Some((running, port))
+}
+
+/// Whether somebody has opened a UDP port, as the system lists them. Trying to open it would take it away.
+fn is_listening(port: u16) -> bool {
+    let list = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let own = format!(":{port:04X} ");
+    list.lines().any(|line| line.contains(&own))
+}
+
 /// A second of 440 Hz in G.711 mu-law.
 fn tone() -> Vec<u8> {
     let (rate, hertz) = (SampleRate::HZ_8000, Frequency::from_hertz(440.0));
