@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use offhook_spi::Moment;
 
+use crate::body::{DialogInfo, MessageSummary, Presence};
 use crate::digest::{Challenge, Credentials, Password, Policy, Server, Verdict};
 use crate::message::{Frame, Limits, Message, StreamDecoder, sipfrag_status};
 
@@ -40,6 +41,14 @@ pub fn digest(data: &[u8]) {
     let _ = Credentials::parse(row).map(|credentials| credentials.to_string());
 }
 
+/// What NOTIFYs bring, in each of the formats.
+pub fn bodies(data: &[u8]) {
+    let _ = (MessageSummary::parse(data), Presence::parse(data));
+    if let Ok(info) = DialogInfo::parse(data) {
+        assert!(info.dialogs.len() <= 128 && info.dialogs.iter().all(|dialog| dialog.id.len() <= 128));
+    }
+}
+
 fn ask(message: &Message) {
     let headers = message.headers();
     let _ =
@@ -64,6 +73,7 @@ fn ask(message: &Message) {
 }
 
 pub use crate::agent::fuzz::operations;
+pub use crate::subscription::fuzz::subscription;
 
 #[cfg(test)]
 mod tests {
@@ -77,6 +87,8 @@ mod tests {
             ("sip_stream", stream as fn(&[u8])),
             ("sip_digest", digest as fn(&[u8])),
             ("sip_agent", operations as fn(&[u8])),
+            ("sip_bodies", bodies as fn(&[u8])),
+            ("sip_subscription", subscription as fn(&[u8])),
         ] {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/");
             let files: Vec<_> = std::fs::read_dir(format!("{folder}{name}")).unwrap().collect();

@@ -16,6 +16,8 @@
 //! 481, as section 4.5.2 allows.
 
 mod asking;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod heard;
 #[cfg(test)]
 mod tests;
