@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Phones of the simulated exchange, from the application to the telephone set and back.
-#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use offhook::spi::{HookMode, HookSwitch, LampMode, PhoneChange};
 use offhook::{ErrorKind, Offhook};
