@@ -249,12 +249,12 @@ impl Subscription {
                 vec![self.refresh(tokens)]
             }
             Stage::Resting => self.begin(tokens),
-            Stage::Leaving => self.off(),
+            Stage::Leaving => self.ended(tokens),
             Stage::Asking | Stage::Off | Stage::Refreshing => Vec::new(),
         }
     }
 
-    /// Nothing is to be remembered; begun anew where it was wanted again meanwhile.
+    /// Nothing is to be remembered.
     fn off(&mut self) -> Vec<Act> {
         self.stage = Stage::Off;
         self.dialog = None;
@@ -263,6 +263,7 @@ impl Subscription {
         Vec::new()
     }
 
+    /// It is over; begun anew where it was wanted again meanwhile.
     fn ended(&mut self, tokens: &mut Tokens) -> Vec<Act> {
         self.off();
         if self.is_wanted { self.begin(tokens) } else { Vec::new() }

@@ -380,6 +380,17 @@ fn what_is_wanted_again_while_it_leaves_is_begun_anew() {
 }
 
 #[test]
+fn what_is_wanted_again_while_nobody_answers_its_leaving_is_begun_anew() {
+    let mut world = World::on();
+    world.stop();
+    assert!(world.answer(200, &[]).is_empty(), "the last NOTIFY is still to come");
+    assert!(world.subscription.start(contact(), &mut world.tokens).is_empty());
+    let (_, acts) = world.wait();
+    assert_eq!(acts.len(), 1, "{acts:?}");
+    assert!(world.is_new_dialog());
+}
+
+#[test]
 fn another_address_of_ours_is_told_at_once() {
     let mut world = World::on();
     let acts = world.subscription.start(uri("sip:bob@192.0.2.8"), &mut world.tokens);
