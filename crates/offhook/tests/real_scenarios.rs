@@ -13,6 +13,7 @@ mod peers;
 use std::time::Duration;
 
 use offhook::{AppEvent, Call, Cause, LineConfig, Prack, SipConfig};
+use offhook_spi::{Address, ForwardRule, ForwardWhen};
 use peers::PATIENCE;
 use peers::ours::Phone;
 use peers::sipp::Part;
@@ -111,5 +112,15 @@ async fn real_sipp_is_sent_elsewhere() {
     call.redirect("sip:elsewhere@192.0.2.9").await.unwrap();
     peer.finish().await;
     assert_eq!(ended(&call, PATIENCE).await, Cause::Redirected);
+    phone.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_sipp_is_forwarded_before_anybody_is_asked() {
+    let phone = Phone::direct().await;
+    let (when, to) = (ForwardWhen::Always, Some(Address::new("sip:elsewhere@192.0.2.9")));
+    phone.line.forward(vec![ForwardRule { when, caller: None, to, after: None }]).await.unwrap();
+    let Some(peer) = Part::calls("moved_calls", &target(&phone)) else { return };
+    peer.finish().await;
     phone.end().await;
 }

@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use offhook_sipcore::digest::Client;
 use offhook_sipcore::message::{Request, Tokens, Uri};
 use offhook_spi::{
-    Address, AddressCaps, AddressKind, LineCaps, LineKey, LineStatus, MediaSet, Op, OpSet, SDP_SCHEMA,
-    SchemaId, Service, SessionWish, TspEvent, Watched, WatchedState,
+    Address, AddressCaps, AddressKind, ForwardRule, LineCaps, LineKey, LineStatus, MediaSet, Op, OpSet,
+    SDP_SCHEMA, SchemaId, Service, SessionWish, TspEvent, Watched, WatchedState,
 };
 
 use crate::account::{Registration, credentials};
@@ -20,13 +20,15 @@ use crate::config::{ConfigError, LineConfig, LineKind, LineMedia};
 use directory::Directory;
 
 /// What every SIP line can do; digits, tones and streams come from its MSP.
-pub(crate) const OPS: [Op; 13] = [
+pub(crate) const OPS: [Op; 15] = [
     Op::Accept,
     Op::Answer,
     Op::BlindTransfer,
     Op::CompleteTransfer,
     Op::Dial,
     Op::Drop,
+    Op::Forward,
+    Op::ForwardDoNotDisturb,
     Op::Hold,
     Op::MakeCall,
     Op::Redirect,
@@ -48,6 +50,8 @@ pub(crate) struct Line {
     pub(crate) digest: Client,
     /// Where all requests go first.
     pub(crate) proxy: Option<Uri>,
+    /// Where its calls go instead.
+    pub(crate) forwarding: Vec<ForwardRule>,
     /// Whether messages wait, where that is known.
     pub(crate) messages: Option<bool>,
     /// What is known about the addresses that are watched: those whose calls are, then those whose presence is.
@@ -76,7 +80,9 @@ impl Line {
             .map(|text| Watched { address: Address::new(text.as_str()), state: WatchedState::Unknown })
             .collect();
         let messages = None;
-        Ok(Self { user, open: false, service, registration, digest, proxy, messages, watched, config })
+        let forwarding = Vec::new();
+        let open = false;
+        Ok(Self { user, open, service, registration, digest, proxy, forwarding, messages, watched, config })
     }
 
     /// What the line is like now.
@@ -84,8 +90,8 @@ impl Line {
         LineStatus {
             service: self.service.clone(),
             message_waiting: self.messages,
+            forwarding: Some(self.forwarding.clone()),
             watched: self.watched.clone(),
-            ..LineStatus::default()
         }
     }
 

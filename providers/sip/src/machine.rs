@@ -8,11 +8,13 @@
 
 mod body;
 mod consulting;
+mod forwarding;
 mod gate;
 mod incoming;
 mod keeping;
 mod media;
 mod outgoing;
+mod parties;
 mod registering;
 mod settings;
 mod standing;
@@ -34,8 +36,8 @@ use offhook_sipcore::agent::{
 use offhook_sipcore::bytes::Bytes;
 use offhook_sipcore::message::{Headers, Message, Response, Tokens};
 use offhook_spi::{
-    CallKey, CallOp, CallState, Cause, LineKey, Machine, Moment, Refusal, RefusalKind, Reply, RequestId,
-    SessionKey, StateKind, TspCommand, TspEvent,
+    CallKey, CallOp, CallState, Cause, ForwardWhen, LineKey, LineOp, Machine, Moment, Refusal, RefusalKind,
+    Reply, RequestId, SessionKey, StateKind, TspCommand, TspEvent,
 };
 
 use crate::call::{Call, Closing, Consult, Exchange, Phase};
@@ -126,6 +128,7 @@ enum Alarm {
     NoAnswer(u64),
     Register(LineKey),
     Transfer(u64),
+    Unanswered(u64),
     Watch(usize),
 }
 
@@ -214,6 +217,9 @@ impl SipMachine {
             TspCommand::Session { call, session } => self.session(call, session),
             TspCommand::Abandon { request } => self.abandon(request),
             TspCommand::Line { request, line, op } => {
+                if let LineOp::Forward { address, rules } = op {
+                    return self.forward(request, line, address, rules);
+                }
                 let refusal = Refusal::unsupported(format_args!("{line}"), op.required());
                 self.reply(request, Err(refusal));
             }
@@ -308,6 +314,10 @@ impl SipMachine {
 
     /// Ends a call from our side: whatever the network still says about it concerns nobody.
     fn hang_up(&mut self, now: Moment, serial: u64, cause: Option<Cause>) {
+        // An application that is busy sends the call where its rules say.
+        if cause == Some(Cause::UserBusy) && self.send_on(now, serial, ForwardWhen::Busy) {
+            return;
+        }
         let Some(call) = self.calls.get(&serial) else { return };
         let (id, line) = (call.id, call.line);
         let was_sent = match &call.phase {
@@ -527,6 +537,7 @@ impl SipMachine {
                 Alarm::NoAnswer(serial) => self.no_answer(now, serial),
                 Alarm::Register(key) => self.refresh_registration(now, key),
                 Alarm::Transfer(serial) => self.transfer_overdue(now, serial),
+                Alarm::Unanswered(serial) => self.unanswered(now, serial),
                 Alarm::Watch(place) => self.wake_watch(now, place),
             }
         }

@@ -4,17 +4,15 @@
 use offhook_sipcore::agent::{Command, Flow, InviteId};
 use offhook_sipcore::message::{Headers, NameAddr, Request, Status, Uri, name};
 use offhook_spi::{
-    Address, CallDatum, CallDirection, CallInfo, CallKey, CallReason, CallState, Cause, Flowing, LineKey,
-    MediaSet, Moment, Party, Presentation, Refusal, RefusalKind, RequestId, SdpMessage, SessionKey, TspEvent,
+    Address, CallKey, CallState, Cause, Flowing, ForwardWhen, LineKey, Moment, Refusal, RefusalKind,
+    RequestId, SdpMessage, SessionKey, TspEvent,
 };
 
 use super::SipMachine;
 use super::body::{self, sdp_body};
+use super::parties::caller_info;
 use crate::call::{Call, Closing, Incoming, Media, Phase};
 use crate::config::LineMedia;
-
-/// Headers of a caller's own that are passed on as call data: how many, and how long.
-const MAX_DATA: (usize, usize) = (32, 1024);
 
 impl SipMachine {
     pub(super) fn incoming(
@@ -64,6 +62,7 @@ impl SipMachine {
         if config.ring.unwrap_or(true) {
             self.ring(now, serial);
         }
+        self.watch_ringing(now, serial);
     }
 
     /// Decides whether a call may come in, and to which line.
@@ -83,10 +82,15 @@ impl SipMachine {
         }
         let key = self.lines.find(request, source).ok_or_else(|| no(Status::NOT_FOUND))?;
         let line = self.lines.get(key).ok_or_else(|| no(Status::NOT_FOUND))?;
+        self.gates.admit(now, request, line)?;
+        // Rules hold also while no application uses the line.
+        let caller = caller_info(request, line.config.trusted).caller;
+        if let Some(refusal) = self.sent_on(key, ForwardWhen::Always, &caller) {
+            return Err(refusal);
+        }
         if !line.open {
             return Err(no(Status::TEMPORARILY_UNAVAILABLE));
         }
-        self.gates.admit(now, request, line)?;
         Ok(key)
     }
 
@@ -170,6 +174,9 @@ impl SipMachine {
         let (request, sdp) = (incoming.answer.take(), incoming.description.take());
         let offered = incoming.offered;
         call.phase = Phase::Answering { offered: !offered };
+        if let Some(alarm) = call.patience.take() {
+            self.alarms.remove(&alarm);
+        }
         let headers = self.own_contact(serial);
         let body = sdp.and_then(sdp_body);
         self.agent(now, Command::Answer { id, status: Status::OK, headers, body });
@@ -218,51 +225,5 @@ impl SipMachine {
             Phase::Up => self.acked_while_up(now, serial, request),
             Phase::DialTone(_) | Phase::Outgoing(_) | Phase::Incoming(_) => {}
         }
-    }
-}
-
-/// What an INVITE says about itself.
-pub(super) fn caller_info(request: &Request, trusted: bool) -> CallInfo {
-    let headers = &request.headers;
-    let withheld = headers.get(name::PRIVACY).is_some_and(|privacy| {
-        privacy.split(';').any(|word| matches!(word.trim(), "id" | "user" | "header"))
-    });
-    let asserted = trusted
-        .then(|| headers.addresses("P-Asserted-Identity").ok())
-        .flatten()
-        .and_then(|all| all.into_iter().next());
-    let party = |address: NameAddr, presentation| Party {
-        address: Some(Address::new(address.uri.as_str())),
-        name: address.display,
-        presentation,
-    };
-    let from = headers.from().ok();
-    let anonymous = from.as_ref().is_some_and(|from| from.uri.host() == "anonymous.invalid");
-    let caller = match (asserted, from) {
-        (Some(asserted), _) if !withheld => party(asserted, Presentation::Asserted),
-        _ if withheld || anonymous => Party { presentation: Presentation::Withheld, ..Party::default() },
-        (_, Some(from)) => party(from, Presentation::Claimed),
-        (_, None) => Party { presentation: Presentation::Unknown, ..Party::default() },
-    };
-    let called = headers.to().map(|to| party(to, Presentation::Claimed)).unwrap_or_default();
-    let diversions = headers.addresses("Diversion").unwrap_or_default();
-    let reason = if diversions.is_empty() { CallReason::Direct } else { CallReason::ForwardedAlways };
-    let is_data = |name: &str| name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"));
-    let data = headers
-        .iter()
-        .filter(|(name, value)| is_data(name) && value.len() <= MAX_DATA.1)
-        .take(MAX_DATA.0)
-        .map(|(name, value)| CallDatum { name: name.to_owned(), value: value.to_owned() })
-        .collect();
-    CallInfo {
-        direction: CallDirection::Incoming,
-        caller,
-        called,
-        redirecting: diversions.into_iter().take(8).map(|d| party(d, Presentation::Claimed)).collect(),
-        reason,
-        media: MediaSet::AUDIO,
-        call_id: headers.call_id().ok().map(str::to_owned),
-        data,
-        ..CallInfo::default()
     }
 }

@@ -23,7 +23,7 @@ use offhook_spi::{
     Address, CallDatum, CallInfo, CallParams, Cause, LineKey, Moment, Party, SdpMessage, StateKind, TspEvent,
 };
 
-use super::incoming::caller_info;
+use super::parties::caller_info;
 use super::{Alarm, Asked, SipMachine};
 use crate::call::{Call, Closing, Exchange, Incoming, Outgoing, Phase};
 use crate::cause;
