@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use offhook_numbers::{Forms, forms};
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use offhook::{Call, Interest, Line, Offhook};
 
 use crate::args;
+use crate::config::Dialling;
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
 use crate::show::Show;
@@ -22,6 +24,7 @@ const WAITING: usize = 1024;
 pub(crate) async fn run(
     show: Show,
     server: &Offhook,
+    dialling: &Dialling,
     lines: Vec<Line>,
     args: args::Answer,
 ) -> Result<(), Failure> {
@@ -36,7 +39,7 @@ pub(crate) async fn run(
         wait_on(show, server, &line, sender.clone()).await?;
     }
     drop(sender);
-    let args = Arc::new(args);
+    let (args, dialling) = (Arc::new(args), Arc::new(dialling.clone()));
     let finished = Arc::new(AtomicU64::new(0));
     let (done, mut all_done) = mpsc::channel::<()>(1);
     let mut taken = 0;
@@ -45,11 +48,16 @@ pub(crate) async fn run(
             call = calls.recv() => call,
             () = interrupts.next() => None,
         };
-        let Some(call) = call else { break };
+        let Some((line, call)) = call else { break };
         taken += 1;
-        let (args, finished, done) = (Arc::clone(&args), Arc::clone(&finished), done.clone());
+        let (args, dialling) = (Arc::clone(&args), Arc::clone(&dialling));
+        let (finished, done) = (Arc::clone(&finished), done.clone());
         tokio::spawn(async move {
-            if let Err(failure) = serve(show, &call, &args, taken).await {
+            let served = async {
+                greet(show, &call, &line, &dialling).await?;
+                serve(show, &call, &args, taken).await
+            };
+            if let Err(failure) = served.await {
                 show.event(
                     "failed",
                     &format!("{}: {failure}", call.id()),
@@ -83,7 +91,7 @@ async fn wait_on(
     show: Show,
     server: &Offhook,
     line: &Line,
-    calls: mpsc::Sender<Call>,
+    calls: mpsc::Sender<(String, Call)>,
 ) -> Result<(), Failure> {
     line.open(Interest::OWN_AUDIO).await?;
     let (name, addresses) = (line.name(), addresses(server, line).await?);
@@ -102,7 +110,7 @@ async fn wait_on(
     let line = line.clone();
     tokio::spawn(async move {
         while let Ok(call) = line.incoming().await {
-            if calls.send(call).await.is_err() {
+            if calls.send((line.name().to_owned(), call)).await.is_err() {
                 return;
             }
         }
@@ -133,11 +141,27 @@ async fn addresses(server: &Offhook, line: &Line) -> Result<Vec<String>, Failure
     Ok(addresses)
 }
 
-async fn serve(show: Show, call: &Call, args: &args::Answer, number: u64) -> Result<(), Failure> {
+/// Says who calls, in the forms that the line's place knows.
+async fn greet(show: Show, call: &Call, line: &str, dialling: &Dialling) -> Result<(), Failure> {
     let id = call.id().to_string();
     let details = call.details().await?;
     let caller = details.info.caller.address.map_or_else(|| "somebody".to_owned(), |address| address.0);
-    show.event("call", &format!("{id} from {caller}"), json!({"call": id, "from": caller}));
+    let mut object = json!({"call": id, "line": line, "from": caller});
+    let mut words = format!("{id} from {caller}");
+    if let Some(location) = dialling.of_line(line) {
+        let Forms { canonical, display, .. } = forms(location, &caller);
+        if canonical.is_some() {
+            words = format!("{id} from {display} ({caller})");
+        }
+        object["canonical"] = json!(canonical);
+        object["display"] = json!(display);
+    }
+    show.event("call", &words, object);
+    Ok(())
+}
+
+async fn serve(show: Show, call: &Call, args: &args::Answer, number: u64) -> Result<(), Failure> {
+    let id = call.id().to_string();
     call.answer().await?;
     call.connected().await?;
     let recording = match &args.record {

@@ -158,6 +158,28 @@ fn the_running_server_dials() {
     server.interrupt();
 }
 
+#[test]
+fn who_calls_is_said_as_people_at_the_line_s_place_write_it() {
+    let folder = std::env::temp_dir().join(format!("offhook-forms-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (called, caller) = (folder.join("called.toml"), folder.join("caller.toml"));
+    let listen = "[sip]\nlisten = ['udp:127.0.0.1:0']\n[[sip.line]]\n";
+    let place = "[dialling]\nlocation = 'home'\nat = [{ name = 'home', country = 'DE', area = '30' }]\n";
+    std::fs::write(&called, format!("{listen}name = 'desk'\n{place}")).unwrap();
+    std::fs::write(&caller, format!("{listen}name = 'far'\nuser = '+493012345678'\n")).unwrap();
+    let mut answer = Program::start(&["--config", called.to_str().unwrap(), "answer", "--line", "desk"]);
+    let address = answer.prints(|object| object["event"] == "waiting")["addresses"][0].take();
+    let call = ["--config", caller.to_str().unwrap(), "call", "--from", "far", address.as_str().unwrap()];
+    let call = Program::start(&call);
+    let said = answer.prints(|object| object["event"] == "call");
+    assert_eq!(said["canonical"], "+49 (30) 12345678", "{said}");
+    assert_eq!(said["display"], "030 12345678", "{said}");
+    assert!(said["from"].as_str().unwrap().starts_with("sip:+493012345678@"), "{said}");
+    drop(call);
+    drop(answer);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 /// Runs `offhook provider test` and gives the report's object.
 fn tested(args: &[&str]) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_offhook"))
