@@ -219,6 +219,12 @@ static void play(exchange *it, piece message, piece request) {
     } else if (is(act, "hang_up")) {
         done(it, request);
         all_end(it, 1, "normal_clearing");
+    } else if (is(act, "replug")) {
+        done(it, request);
+        /* The server ends the calls of a line that goes. */
+        memset(it->calls, 0, sizeof it->calls);
+        say(it, "{\"event\":\"line_down\",\"line\":1}");
+        say(it, "%s", LINE_UP);
     } else if (is(act, "call") || gives_up) {
         char key[LONGEST_KEY];
         int length = snprintf(key, sizeof key, "{\"named_by\":\"provider\",\"serial\":%lu}", ++it->named);

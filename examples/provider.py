@@ -44,6 +44,7 @@ FAR_ENDS = {
 }
 
 LINE = 1
+LINE_UP = {"event": "line_up", "line": LINE, "stable_id": "toy:1", "caps": CAPS}
 
 
 class Refused(Exception):
@@ -119,7 +120,7 @@ class Exchange:
     def start(self, link):
         """Tells what there is; the first burst ends with ready."""
         self.link = link
-        link.write({"event": "line_up", "line": LINE, "stable_id": "toy:1", "caps": CAPS})
+        link.write(LINE_UP)
         link.write({"event": "ready"})
 
     # Commands of the link.
@@ -200,6 +201,9 @@ class Exchange:
             raise Refused("unsupported", f"this line does not know the schema {data['schema']}")
         if data["data"] == "hang_up":
             return [event for call in self.incoming() for event in self.ends(call, "normal_clearing")]
+        if data["data"] == "replug":
+            self.calls.clear()  # The server ends the calls of a line that goes.
+            return [{"event": "line_down", "line": LINE}, LINE_UP]
         if data["data"] not in ("call", "call_and_give_up"):
             raise Refused("unsupported", f"no far end can '{data['data']}'")
         self.named += 1

@@ -8,6 +8,7 @@
 mod bench;
 mod cases;
 mod rigs;
+mod strain;
 
 use std::fmt;
 use std::future::Future;
@@ -45,6 +46,8 @@ pub enum FarAct {
     CallAndGiveUp,
     /// Hangs up the call that [`FarAct::Call`] made.
     HangUp,
+    /// Pulls the line under test out and puts it back.
+    Replug,
 }
 
 /// The schema by which a provider that is tested from outside offers far ends of its own: it dials `rig:answers`,
@@ -75,6 +78,7 @@ impl FarAct {
             Self::Call => "call",
             Self::CallAndGiveUp => "call_and_give_up",
             Self::HangUp => "hang_up",
+            Self::Replug => "replug",
         }
     }
 }

@@ -18,9 +18,16 @@ async fn the_exchange_and_its_media_provider_conform() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_declares_nothing_refuses_everything() {
+async fn a_provider_that_declares_nothing_has_only_to_be_there() {
     let report = conformance::run(&mut NullRig).await;
     assert!(report.is_clean(), "{report}");
-    assert!(report.tests.iter().all(|(_, verdict)| *verdict != Verdict::Passed), "{report}");
+    let passed = report.tests.iter().filter(|(_, verdict)| *verdict == Verdict::Passed);
+    let names: Vec<&str> = passed.map(|(name, _)| name.as_str()).collect();
+    let expected = [
+        "a thousand requests in a row are answered once each",
+        "a host that reads late loses no reply",
+        "a provider that is started again brings the same line",
+    ];
+    assert_eq!(names, expected, "{report}");
     assert!(report.tests.iter().any(|(_, verdict)| *verdict == Verdict::RefusedAsDeclared), "{report}");
 }

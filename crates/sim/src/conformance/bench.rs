@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
 use offhook_spi::{
     Address, CallInfo, CallKey, CallOp, CallState, HostLink, LineCaps, LineKey, LineOp, Link, MspCommand,
-    MspEvent, Op, Opaque, Outcome, ProviderError, Refusal, RequestId, SchemaId, SessionKey, StateKind,
-    TspCommand, TspEvent, Version,
+    MspEvent, Op, OpSet, Opaque, Outcome, ProviderError, Refusal, RefusalKind, RequestId, SchemaId,
+    SessionKey, StateKind, TspCommand, TspEvent, Version,
 };
 
 use super::{Behaviour, FarAct, RIG, Rig};
@@ -110,10 +111,13 @@ impl Bench {
         let (line, caps, stable_id) =
             first.ok_or_else(|| Failure::new("the first burst brought no line to test"))?;
         (self.line, self.caps, self.stable_id) = (line, *caps, stable_id);
-        let request = self.request();
-        self.command(TspCommand::Open { request, line }).await?;
-        self.reply(request).await?.map_err(|no| Failure::new(format!("open was refused: {no}")))?;
-        Ok(())
+        self.open_line().await
+    }
+
+    /// By what the line is known again, and what it can do.
+    #[must_use]
+    pub fn identity(&self) -> (String, OpSet) {
+        (self.stable_id.clone(), self.caps.ops)
     }
 
     /// Whether the line under test declares an operation.
@@ -129,10 +133,10 @@ impl Bench {
         rig.address(behaviour).or_else(own)
     }
 
-    /// Lets a far end act: the rig's, or one of the provider's own. False when there is none.
+    /// Lets a far end act: the rig's, or one of the provider's own. False when there is none that can.
     ///
     /// # Errors
-    /// The provider has far ends of its own and refuses.
+    /// The provider has far ends of its own, knows the act and refuses.
     pub async fn act(&mut self, rig: &mut impl Rig, act: FarAct) -> Result<bool, Failure> {
         let line = self.caps.addresses.first().map_or("", |known| known.address.as_str());
         if rig.act(act, &Address::new(line)).await {
@@ -144,9 +148,11 @@ impl Bench {
         let (request, line) = (self.request(), self.line);
         let data = Opaque { schema: SchemaId::new(RIG), data: act.word().to_owned() };
         self.command(TspCommand::Line { request, line, op: LineOp::Extension { data } }).await?;
-        let word = act.word();
-        self.reply(request).await?.map_err(|no| Failure::new(format!("{RIG} '{word}' was refused: {no}")))?;
-        Ok(true)
+        match self.reply(request).await? {
+            Ok(_) => Ok(true),
+            Err(refusal) if refusal.kind == RefusalKind::Unsupported => Ok(false),
+            Err(refusal) => Err(Failure::new(format!("{RIG} '{}' was refused: {refusal}", act.word()))),
+        }
     }
 
     fn has_rig(&self) -> bool {
@@ -188,6 +194,66 @@ impl Bench {
     pub const fn new_key(&mut self) -> CallKey {
         self.serial += 1;
         CallKey::core(self.serial)
+    }
+
+    /// As [`Bench::operate`], unless the link is full: then nothing was asked.
+    ///
+    /// # Errors
+    /// The provider has ended.
+    pub fn try_operate(&mut self, call: CallKey, op: CallOp) -> Result<Option<RequestId>, Failure> {
+        let (request, line) = (self.request(), self.line);
+        let command = TspCommand::Call { request, line, call, session: None, op };
+        match self.tsp.commands.try_send(command.clone()) {
+            Ok(()) => {
+                self.watch.command(&command);
+                Ok(Some(request))
+            }
+            Err(TrySendError::Full(_)) => Ok(None),
+            Err(TrySendError::Closed(_)) => Err(Failure::new("the provider has ended")),
+        }
+    }
+
+    /// Reads one event and keeps it.
+    ///
+    /// # Errors
+    /// None came.
+    pub async fn read(&mut self) -> Result<(), Failure> {
+        let event = self.next("anything").await?;
+        self.seen.push_back(event);
+        Ok(())
+    }
+
+    /// Begins the use of the line.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn open_line(&mut self) -> Result<(), Failure> {
+        let (request, line) = (self.request(), self.line);
+        self.command(TspCommand::Open { request, line }).await?;
+        self.reply(request).await?.map_err(|no| Failure::new(format!("open was refused: {no}")))?;
+        Ok(())
+    }
+
+    /// Waits until the line has gone and is back, and begins to use it again.
+    ///
+    /// # Errors
+    /// It did not go, or did not come back under its stable id.
+    pub async fn line_returns(&mut self) -> Result<(), Failure> {
+        let line = self.line;
+        let down = |event: &TspEvent| matches!(event, TspEvent::LineDown { line: at } if *at == line);
+        self.find("the line to go", |event| down(event).then_some(())).await?;
+        let known = self.stable_id.clone();
+        let what = format!("the line '{known}' to come back");
+        let (line, caps) = self
+            .find(&what, |event| match event {
+                TspEvent::LineUp { line, stable_id, caps, .. } if *stable_id == known => {
+                    Some((*line, (**caps).clone()))
+                }
+                _ => None,
+            })
+            .await?;
+        (self.line, self.caps) = (line, caps);
+        self.open_line().await
     }
 
     /// Ends the use of the line.
@@ -265,18 +331,36 @@ impl Bench {
     /// What the watchers saw.
     pub async fn finish(mut self) -> Result<(), Failure> {
         self.end_sessions().await?;
-        let Self { tsp, msp, tasks, watch, msp_watch, .. } = self;
-        drop((tsp, msp));
-        for task in tasks {
-            let ended = tokio::time::timeout(PATIENCE, task).await;
-            ended.map_err(|_| Failure::new("the provider did not end when its link closed"))?.ok();
-        }
+        self.close_links().await?;
+        let Self { watch, msp_watch, .. } = self;
         let broken = watch.breaches().iter().chain(msp_watch.breaches()).cloned();
         let left = watch.leftovers().into_iter().chain(msp_watch.leftovers());
         match broken.chain(left).next() {
             Some(first) => Err(Failure::new(first)),
             None => Ok(()),
         }
+    }
+
+    /// Goes, whatever lives: the provider has to end. What it left is nobody's business any more.
+    ///
+    /// # Errors
+    /// It did not end, or broke a rule before.
+    pub async fn stop(&mut self) -> Result<(), Failure> {
+        self.close_links().await?;
+        self.sessions.clear();
+        let broken = self.watch.breaches().iter().chain(self.msp_watch.breaches()).next().cloned();
+        (self.watch, self.msp_watch) = (TspWatch::default(), MspWatch::default());
+        broken.map_or(Ok(()), |first| Err(Failure::new(first)))
+    }
+
+    async fn close_links(&mut self) -> Result<(), Failure> {
+        (self.tsp, _) = Link::pair(1);
+        self.msp = None;
+        for task in self.tasks.drain(..) {
+            let ended = tokio::time::timeout(PATIENCE, task).await;
+            ended.map_err(|_| Failure::new("the provider did not end when its link closed"))?.ok();
+        }
+        Ok(())
     }
 
     const fn request(&mut self) -> RequestId {

@@ -7,7 +7,7 @@ use offhook_spi::{
 };
 
 use super::bench::{Bench, Failure};
-use super::{Behaviour, FarAct, Rig, Verdict};
+use super::{Behaviour, FarAct, Rig, Verdict, strain};
 
 /// One test.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,10 +24,16 @@ pub(super) enum Case {
     DropTwice,
     FarEndHangsUp,
     FiftyCallsAtOnce,
+    FloodIsAnswered,
     HoldAndUnhold,
     HoldingAnUnansweredCallIsRefused,
+    HostGoes,
+    HostReadsLate,
+    LineComesBack,
+    LineOpensAgain,
     NobodyThereEndsWithItsCause,
     RejectIncoming,
+    RestartBringsTheSameLine,
     SenselessAddressIsNoCall,
     StaleCallIsRefused,
     TwoCallsAtOnce,
@@ -69,6 +75,12 @@ impl Case {
         Self::ClosingTheLineEndsItsCalls,
         Self::StaleCallIsRefused,
         Self::UnknownCallIsRefused,
+        Self::FloodIsAnswered,
+        Self::HostReadsLate,
+        Self::LineOpensAgain,
+        Self::LineComesBack,
+        Self::RestartBringsTheSameLine,
+        Self::HostGoes,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -85,10 +97,16 @@ impl Case {
             Self::DropTwice => "a call that is dropped twice ends once",
             Self::FarEndHangsUp => "the far end hangs up",
             Self::FiftyCallsAtOnce => "fifty calls live at once and all end",
+            Self::FloodIsAnswered => "a thousand requests in a row are answered once each",
             Self::HoldAndUnhold => "a call is held and retrieved",
             Self::HoldingAnUnansweredCallIsRefused => "holding a call that only rings is refused",
+            Self::HostGoes => "a host that goes in the middle of calls ends the provider",
+            Self::HostReadsLate => "a host that reads late loses no reply",
+            Self::LineComesBack => "a line that is pulled out comes back as the same",
+            Self::LineOpensAgain => "a line that was closed is opened again",
             Self::NobodyThereEndsWithItsCause => "a wrong number ends the call with its cause",
             Self::RejectIncoming => "an incoming call is declined",
+            Self::RestartBringsTheSameLine => "a provider that is started again brings the same line",
             Self::SenselessAddressIsNoCall => "an address without sense is refused, or ends the call",
             Self::StaleCallIsRefused => "an operation on an ended call is refused",
             Self::TwoCallsAtOnce => "two calls live at once and end apart",
@@ -100,6 +118,10 @@ impl Case {
         match self {
             Self::AnswerAndDropIncoming | Self::CallerGivesUp => &[Op::Answer, Op::Drop],
             Self::RejectIncoming | Self::UnknownCallIsRefused => &[Op::Drop],
+            Self::FloodIsAnswered
+            | Self::HostReadsLate
+            | Self::LineComesBack
+            | Self::RestartBringsTheSameLine => &[],
             Self::AnsweringOnesOwnCallIsRefused => &[Op::MakeCall, Op::Drop, Op::Answer],
             Self::HoldAndUnhold | Self::HoldingAnUnansweredCallIsRefused => {
                 &[Op::MakeCall, Op::Drop, Op::Hold, Op::Unhold]
@@ -137,6 +159,12 @@ pub(super) async fn ask(case: Case, rig: &mut impl Rig, bench: &mut Bench) -> Re
         Case::CallerGivesUp => caller_gives_up(rig, bench).await,
         Case::ClosingTheLineEndsItsCalls => close(rig, bench).await,
         Case::StaleCallIsRefused => stale(rig, bench).await,
+        Case::FloodIsAnswered => strain::flood(bench).await,
+        Case::HostReadsLate => strain::reads_late(bench).await,
+        Case::LineOpensAgain => strain::opens_again(rig, bench).await,
+        Case::LineComesBack => strain::comes_back(rig, bench).await,
+        Case::RestartBringsTheSameLine => strain::restarts(rig, bench).await,
+        Case::HostGoes => strain::host_goes(rig, bench).await,
     }
 }
 
@@ -175,13 +203,13 @@ async fn call(rig: &impl Rig, bench: &mut Bench, whom: Behaviour) -> Result<Opti
     Ok(Some(key))
 }
 
-async fn connected(rig: &impl Rig, bench: &mut Bench) -> Result<Option<CallKey>, Failure> {
+pub(super) async fn connected(rig: &impl Rig, bench: &mut Bench) -> Result<Option<CallKey>, Failure> {
     let Some(key) = call(rig, bench, Behaviour::Answers).await? else { return Ok(None) };
     bench.state(key, StateKind::Connected).await?;
     Ok(Some(key))
 }
 
-async fn hang_up(bench: &mut Bench, key: CallKey) -> Result<(), Failure> {
+pub(super) async fn hang_up(bench: &mut Bench, key: CallKey) -> Result<(), Failure> {
     bench.done(key, CallOp::Drop { cause: None }).await?;
     bench.state(key, StateKind::Idle).await?;
     Ok(())

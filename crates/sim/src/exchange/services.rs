@@ -52,6 +52,11 @@ impl Exchange {
             return Err(super::gone(line));
         }
         match op {
+            LineOp::Extension { data } if data.schema.0 == RIG && data.data == FarAct::Replug.word() => {
+                self.replied(request, Outcome::Done);
+                self.plug(now, line, false);
+                self.plug(now, line, true);
+            }
             LineOp::Extension { data } if data.schema.0 == RIG => {
                 let script = asked_for(&data.data)?;
                 self.replied(request, Outcome::Done);
@@ -269,7 +274,8 @@ fn asked_for(word: &str) -> Result<Script, Refusal> {
     if word == FarAct::CallAndGiveUp.word() {
         return Ok(Script::new([Step::Wait(Duration::from_secs(1)), Step::HangUp(Cause::NormalClearing)]));
     }
-    let detail =
-        format!("no far end of the simulated exchange can '{word}'; expected call or call_and_give_up");
-    Err(Refusal::new(RefusalKind::InvalidParameter, detail))
+    let detail = format!(
+        "no far end of the simulated exchange can '{word}'; expected call, call_and_give_up or replug"
+    );
+    Err(Refusal::new(RefusalKind::Unsupported, detail))
 }
