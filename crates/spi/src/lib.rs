@@ -78,7 +78,7 @@ pub use opaque::{Opaque, SchemaId};
 pub use party::{Address, AddressKind, CallDatum, CallDirection, CallInfo, CallReason, Party, Presentation};
 pub use phone::{HookMode, HookSwitch, LampMode, PhoneCaps, PhoneChange, PhoneOp};
 pub use refusal::{Refusal, RefusalKind, Retry};
-pub use sdp::{SDP_SCHEMA, SdpMessage};
+pub use sdp::{BridgeSide, SDP_SCHEMA, SdpMessage};
 pub use state::{CallState, ConnectedMode, StateKind};
 pub use time::Moment;
 pub use tsp::{DynTsp, ProviderError, ProviderRun, Reply, Tsp, TspCommand, TspEvent, TspLink};

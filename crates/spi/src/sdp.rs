@@ -10,6 +10,18 @@ use crate::opaque::{Opaque, SchemaId};
 /// Name of the schema.
 pub const SDP_SCHEMA: &str = "offhook.sdp";
 
+/// Whose session takes part in a bridge.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "who takes part is there or here")]
+pub enum BridgeSide {
+    /// This side's own place, with no far end: what its terminals say goes to the parties, and what all parties say
+    /// comes in.
+    Own,
+    /// A party of a call.
+    Party,
+}
+
 /// What a TSP and an MSP say to each other about one session.
 ///
 /// | direction | outgoing call | incoming call |
@@ -19,7 +31,8 @@ pub const SDP_SCHEMA: &str = "offhook.sdp";
 /// | TSP → MSP | `EarlyAnswer` at 18x, `Answer` at 2xx | `Commit` once the answer is on its way |
 ///
 /// Either side may begin a new exchange once the last is complete: hold is `OfferWanted` with a
-/// different flow.
+/// different flow. `Join` and `Leave` may come at any time: a TSP that mixes conferences itself says by them who
+/// talks with whom.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -48,6 +61,16 @@ pub enum SdpMessage {
     /// To the MSP: the answer that it wrote has been sent in a reply that opens the media (18x or
     /// 2xx): it may send now. Until then it only receives.
     Commit,
+    /// To the MSP: the session takes part in a bridge of its line: it hears every other session there and is heard
+    /// by it. A session that takes part already changes over.
+    Join {
+        /// Number of the bridge, chosen by the TSP; the first session that joins makes it.
+        bridge: u64,
+        /// Whose session it is.
+        side: BridgeSide,
+    },
+    /// To the MSP: the session takes part in no bridge any more; a bridge ends with its last session.
+    Leave,
     /// To the MSP: the last offer came to nothing, what was agreed before stands (RFC 3264 section 8).
     Rollback,
     /// To the TSP: the offer or answer cannot be used (SIP says 488).

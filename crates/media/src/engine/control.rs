@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offhook_spi::{Digit, Flowing, TerminalKey};
 
-use super::{LegStatistics, MediaFormat, Remote};
+use super::{Bridging, LegStatistics, MediaFormat, Remote};
 use crate::node::{Sink, Source};
 use crate::rtp::Ssrc;
 
@@ -65,6 +65,9 @@ pub enum LegControl {
     /// Patches a source: its sound is added to what goes out.
     /// Its format must be the leg's. Events: [`LegEvent::SourceEnded`], or [`LegEvent::Refused`].
     AddSource(TerminalKey, Box<dyn Source>),
+    /// Connects the leg with others, or with none any more; what it had before is freed elsewhere. The formats must
+    /// be the leg's, or it is connected with none.
+    Bridge(Option<Box<Bridging>>),
     /// Turns the echo on or off.
     Echo(Echo),
     /// Sets the gain of a direction; 1 leaves it, 0 mutes it.
@@ -92,6 +95,7 @@ impl fmt::Debug for LegControl {
         match self {
             Self::AddSink(terminal, _) => write!(f, "AddSink({terminal})"),
             Self::AddSource(terminal, _) => write!(f, "AddSource({terminal})"),
+            Self::Bridge(bridging) => write!(f, "Bridge({bridging:?})"),
             Self::Echo(echo) => write!(f, "Echo({echo:?})"),
             Self::Gain(direction, gain) => write!(f, "Gain({direction:?}, {gain})"),
             Self::Mark(terminal, position) => write!(f, "Mark({terminal}, {position})"),

@@ -12,7 +12,7 @@ use super::receive::{Receiver, Taken, decibels, mean_square};
 use super::report::{Reporter, Saying, Told};
 use super::transmit::Transmitter;
 use super::worker::{Context, Outbox};
-use super::{Idle, LegConfig, LegStatistics, RtcpMode};
+use super::{Idle, LegConfig, LegStatistics, RtcpMode, Speaker};
 use crate::format::Format;
 use crate::node::FrameInfo;
 use crate::rtp::{EventHeard, Random, Ssrc, is_rtcp};
@@ -144,6 +144,7 @@ impl<P: Send> Leg<P> {
             LegControl::AddSource(terminal, source) => {
                 self.patch.add_source(format, terminal, source, id, out)
             }
+            LegControl::Bridge(bridging) => self.patch.bridge(format, bridging, out),
             LegControl::Echo(echo) => self.echo = echo,
             LegControl::Gain(direction, gain) => self.gains[direction as usize] = Gain::of(gain),
             LegControl::Mark(terminal, position) => self.patch.mark(terminal, position),
@@ -179,7 +180,7 @@ impl<P: Send> Leg<P> {
         // The frames leave the scratch for this tick, so that the rest of it can be lent.
         let [mut heard, mut said, mut other] = std::mem::take(&mut context.scratch.frames);
         let samples = self.format.frame_len().min(heard.len());
-        self.hear(context, &mut heard[..samples]);
+        self.hear(context, &mut heard[..samples], &mut other[..samples]);
         self.say(context, &heard[..samples], &mut said[..samples], &mut other[..samples]);
         context.scratch.frames = [heard, said, other];
         self.report(context);
@@ -299,9 +300,14 @@ impl<P: Send> Leg<P> {
     }
 
     /// Plays what came to everything that listens.
-    fn hear<I: PacketIo>(&mut self, context: &mut Context<'_, I>, frame: &mut [i16]) {
+    fn hear<I: PacketIo>(&mut self, context: &mut Context<'_, I>, frame: &mut [i16], spare: &mut [i16]) {
         let now = context.now;
-        let info = if self.flowing.receives() {
+        let speaker = self.patch.speaker();
+        let info = if speaker == Some(Speaker::Terminals) {
+            frame.fill(0);
+            self.patch.hear_others(frame, spare);
+            FrameInfo::default()
+        } else if self.flowing.receives() {
             self.receiver.play(now, frame, context.scratch)
         } else {
             frame.fill(0);
@@ -312,7 +318,10 @@ impl<P: Send> Leg<P> {
         }
         self.gains[Direction::In as usize].apply(frame);
         self.patch.push(frame, &info, self.id, context.out);
-        if self.flowing.receives() {
+        if speaker == Some(Speaker::Peer) {
+            self.patch.tell_others(frame, &info);
+        }
+        if self.flowing.receives() && speaker != Some(Speaker::Terminals) {
             self.silence.watch(now, self.id, context.out);
         }
     }
@@ -331,7 +340,14 @@ impl<P: Send> Leg<P> {
             add(frame, heard);
             has_sound = true;
         }
+        if self.patch.speaker() == Some(Speaker::Peer) {
+            self.patch.hear_others(frame, spare);
+            has_sound = true;
+        }
         self.gains[Direction::Out as usize].apply(frame);
+        if self.patch.speaker() == Some(Speaker::Terminals) {
+            self.patch.tell_others(frame, &FrameInfo::default());
+        }
         self.levels.note(self.receiver.power(), mean_square(frame));
         let peer = self.latch.peer(Channel::Rtp, self.rtcp);
         let is_wanted = has_sound || self.idle == Idle::Silence || self.transmitter.has_keys();

@@ -9,6 +9,7 @@
 //! [`PacketIo`] has two back-ends: [`UdpIo`] on sockets, and [`VirtualNetwork`], in which thousands of calls run
 //! in simulated time with the same legs. [`Engine`] runs workers on threads of their own.
 
+mod bridge;
 mod codec;
 mod config;
 mod control;
@@ -26,6 +27,7 @@ mod udp;
 mod virtual_network;
 mod worker;
 
+pub use bridge::{Bridging, Speaker, converse};
 pub use codec::{AudioCodec, ReceiveFormats};
 pub use config::{Idle, JitterLimits, Latching, LegConfig, MediaFormat, Remote, RtcpMode};
 pub use control::{Direction, Echo, LegControl, LegEvent, LegId};

@@ -6,7 +6,7 @@ use std::fmt;
 use offhook_spi::TerminalKey;
 
 use super::worker::{Outbox, Trash};
-use super::{LegEvent, LegId};
+use super::{Bridging, LegEvent, LegId, Speaker};
 use crate::format::Format;
 use crate::node::{Flow, FrameInfo, Sink, Source};
 
@@ -21,6 +21,7 @@ pub(super) struct Patch {
     has_sinks: bool,
     sources: Box<[Option<PatchedSource>; MOST]>,
     sinks: Box<[Option<PatchedSink>; MOST]>,
+    bridging: Option<Box<Bridging>>,
 }
 
 struct PatchedSource {
@@ -87,6 +88,40 @@ impl Patch {
             if let Some(patched) = place.take_if(|patched| patched.terminal == terminal) {
                 out.discard(Trash::Sink(patched.sink));
             }
+        }
+    }
+
+    /// Connects with other legs, or with none.
+    pub(super) fn bridge(&mut self, format: Format, bridging: Option<Box<Bridging>>, out: &mut Outbox) {
+        let fitting = |it: &Bridging| fits(format, it.others.format()) && fits(format, it.to_others.format());
+        let (new, unfit) = match bridging {
+            Some(bridging) if fitting(&bridging) => (Some(bridging), None),
+            other => (None, other),
+        };
+        let old = std::mem::replace(&mut self.bridging, new);
+        for bridging in old.into_iter().chain(unfit) {
+            out.discard(Trash::Bridging(bridging));
+        }
+    }
+
+    /// Whose voice the other legs hear, where there are any.
+    pub(super) fn speaker(&self) -> Option<Speaker> {
+        self.bridging.as_ref().map(|bridging| bridging.speaker)
+    }
+
+    /// Lets the other legs hear `frame`.
+    pub(super) fn tell_others(&mut self, frame: &[i16], info: &FrameInfo) {
+        if let Some(bridging) = &mut self.bridging {
+            let _ = bridging.to_others.push(frame, info);
+        }
+    }
+
+    /// Adds what the other legs say to `frame`.
+    pub(super) fn hear_others(&mut self, frame: &mut [i16], spare: &mut [i16]) {
+        if let Some(bridging) = &mut self.bridging {
+            let mut info = FrameInfo::default();
+            let _ = bridging.others.pull(spare, &mut info);
+            add(frame, spare);
         }
     }
 

@@ -375,6 +375,39 @@ fn echo_sends_back_what_came() {
 }
 
 #[test]
+fn bridged_legs_hear_each_other_and_who_sits_between_them() {
+    let mut world = World::new(Weather::default());
+    let [a, far_a, b, far_b] = [0, 1, 2, 3].map(|index| world.open(index, |_| {}));
+    let seat = world.open(4, |config| config.remote = None);
+    let speakers = [Speaker::Peer, Speaker::Peer, Speaker::Terminals];
+    for (leg, bridging) in [a, b, seat].into_iter().zip(converse(Format::TELEPHONE, &speakers)) {
+        world.tell(leg, LegControl::Bridge(Some(Box::new(bridging))));
+    }
+    let ears = [far_a, far_b, seat].map(|leg| {
+        let ear = Ear::default();
+        world.tell(leg, LegControl::AddSink(TerminalKey(2), Box::new(ear.clone())));
+        ear
+    });
+    // One after the other each says something; everybody else hears it.
+    for (from, hertz) in [(far_a, 400.0), (far_b, 700.0), (seat, 1_000.0)] {
+        let sine = Sine { hertz, at: 0, frames: 50 };
+        world.tell(from, LegControl::AddSource(TerminalKey(1), Box::new(sine)));
+        world.run(millis(1_500));
+    }
+    for (place, hertz) in [400.0, 700.0, 1_000.0].into_iter().enumerate() {
+        for (at, ear) in ears.iter().enumerate() {
+            let heard = ear.pure(hertz);
+            assert_eq!(heard >= 45, at != place, "{hertz} Hz at {at}: {heard} frames");
+        }
+    }
+    assert_eq!(world.count(seat, |event| matches!(event, LegEvent::Silent)), 0, "nobody is expected there");
+    world.tell(a, LegControl::Bridge(None));
+    let ear = world.listen(far_b, far_a, 440.0);
+    world.run(secs(1));
+    assert_eq!(ear.pure(440.0), 0, "who has left hears nothing");
+}
+
+#[test]
 fn gain_mutes_and_marks_levels_and_ends_are_told() {
     let mut world = World::new(Weather::default());
     let (a, b) = world.pair();

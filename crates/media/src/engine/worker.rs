@@ -7,7 +7,7 @@ use offhook_spi::Moment;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::leg::Leg;
-use super::{LegControl, LegEvent, LegId, PacketIo, SLOTS};
+use super::{Bridging, LegControl, LegEvent, LegId, PacketIo, SLOTS};
 use crate::node::{Sink, Source};
 use crate::rtp::NtpTime;
 
@@ -74,6 +74,8 @@ pub enum Outgoing {
 /// What a worker has no more use for, but must not free on the tick.
 #[non_exhaustive]
 pub enum Trash {
+    /// Ways to other legs.
+    Bridging(Box<Bridging>),
     /// A command for a leg that was gone.
     Control(LegControl),
     /// A sink taken off.
@@ -85,6 +87,7 @@ pub enum Trash {
 impl fmt::Debug for Trash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Bridging(_) => "Bridging",
             Self::Control(_) => "Control",
             Self::Sink(_) => "Sink",
             Self::Source(_) => "Source",

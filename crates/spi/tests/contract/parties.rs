@@ -2,9 +2,9 @@
 //! Who takes part, what is known about a call, why things end or are refused, and versions.
 
 use offhook_spi::{
-    Address, AddressIndex, CallDatum, CallDirection, CallInfo, CallReason, Cause, Flowing, Manifest,
-    MediaSet, Opaque, Outcome, Party, Presentation, Refusal, RefusalKind, Reply, Retry, SDP_SCHEMA, SchemaId,
-    SdpMessage, Version, VersionRange,
+    Address, AddressIndex, BridgeSide, CallDatum, CallDirection, CallInfo, CallReason, Cause, Flowing,
+    Manifest, MediaSet, Opaque, Outcome, Party, Presentation, Refusal, RefusalKind, Reply, Retry, SDP_SCHEMA,
+    SchemaId, SdpMessage, Version, VersionRange,
 };
 
 use crate::pin::{Form, pin, variants};
@@ -89,6 +89,9 @@ fn session_descriptions() {
         SdpMessage::EarlyAnswer { sdp: sdp.clone() },
         SdpMessage::Answer { sdp },
         SdpMessage::Commit,
+        SdpMessage::Join { bridge: 7, side: BridgeSide::Party },
+        SdpMessage::Join { bridge: 7, side: BridgeSide::Own },
+        SdpMessage::Leave,
         SdpMessage::Rollback,
         SdpMessage::Unacceptable { detail: "no codec in common".to_owned() },
     ];
