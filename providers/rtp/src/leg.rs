@@ -3,11 +3,12 @@
 //! and the driver. A **leg** is the engine's side of a session.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_spi::{
-    Digit, DigitMode, Flowing, MspEvent, RecordingEnd, Refusal, SessionKey, StreamChange, StreamKey,
-    Terminal, TerminalControl, TerminalKey, Tone,
+    BridgeSide, Digit, DigitMode, Flowing, MspEvent, RecordingEnd, Refusal, SessionKey, StreamChange,
+    StreamKey, Terminal, TerminalControl, TerminalKey, Tone,
 };
 
 use crate::sdp::{EventTypes, Mapping, Rtcp};
@@ -64,6 +65,8 @@ pub(crate) enum News {
 pub(crate) enum Output {
     /// Put a terminal on a stream; [`Input::Attached`] follows.
     Attach { session: SessionKey, stream: StreamKey, terminal: TerminalKey, what: Terminal },
+    /// Let a leg talk with the other legs of a room, or with none any more.
+    Bridge { session: SessionKey, at: Option<(Room, BridgeSide)> },
     /// Stop the running generation.
     CancelGeneration { session: SessionKey },
     /// Close a leg: recordings are stored and told by [`Input::Recorded`], [`Input::Closed`] follows.
@@ -86,6 +89,15 @@ pub(crate) enum Output {
     Plan { session: SessionKey, plan: Plan },
     /// Change gain, mute or pause of a stream.
     Stream { session: SessionKey, stream: StreamKey, change: StreamChange },
+}
+
+/// Where legs hear each other: a bridge of a line.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Room {
+    /// Stable id of the line.
+    pub(crate) line: Arc<str>,
+    /// The TSP's number.
+    pub(crate) bridge: u64,
 }
 
 /// Whether digits are sought in the sound.

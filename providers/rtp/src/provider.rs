@@ -3,6 +3,7 @@
 //! No sockets, no files, no clock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use offhook_spi::{
     Machine, MediaKind, MediaSet, Moment, MspCaps, MspCommand, MspEvent, Op, OpSet, Refusal, RefusalKind,
@@ -26,7 +27,7 @@ pub(crate) struct Provider {
 #[derive(Debug)]
 enum Entry {
     /// Its leg is being opened; the request is answered then.
-    Opening(RequestId),
+    Opening { request: RequestId, line: Arc<str> },
     /// It is there.
     Open(Box<Session>),
 }
@@ -72,11 +73,12 @@ impl Provider {
 
     fn command(&mut self, command: MspCommand) {
         match command {
-            MspCommand::CreateSession { request, session, media, schema, .. } => {
+            MspCommand::CreateSession { request, session, line, media, schema, .. } => {
                 match self.check_creation(session, media, &schema) {
                     Err(refusal) => self.out.reply(request, Err(refusal)),
                     Ok(()) => {
-                        self.sessions.insert(session, Entry::Opening(request));
+                        let line = Arc::from(line);
+                        self.sessions.insert(session, Entry::Opening { request, line });
                         self.out.push(Output::Open { session });
                     }
                 }
@@ -84,7 +86,7 @@ impl Provider {
             MspCommand::EndSession { session } => match self.sessions.get_mut(&session) {
                 Some(Entry::Open(open)) => open.close(&mut self.out),
                 // Its creation was refused, or it has ended: then that was told already.
-                Some(Entry::Opening(_)) | None => {}
+                Some(Entry::Opening { .. }) | None => {}
             },
             MspCommand::Relay { session, data } => {
                 if let Some(Entry::Open(open)) = self.sessions.get_mut(&session)
@@ -151,10 +153,10 @@ impl Provider {
     }
 
     fn opened(&mut self, key: SessionKey, result: Result<Opening, String>) {
-        let Some(Entry::Opening(request)) = self.sessions.get(&key) else { return };
-        let request = *request;
+        let Some(Entry::Opening { request, line }) = self.sessions.get(&key) else { return };
+        let (request, line) = (*request, Arc::clone(line));
         let result = result.map(|opening| {
-            let session = Session::new(key, self.local(opening));
+            let session = Session::new(key, line, self.local(opening));
             self.sessions.insert(key, Entry::Open(Box::new(session)));
         });
         if result.is_err() {

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use offhook_spi::{
-    CallKey, Digit, DigitMode, Flowing, GenerationEnd, Machine, MediaSet, Moment, MspCommand, MspEvent,
-    RecordingEnd, Refusal, RefusalKind, Reply, RequestId, SDP_SCHEMA, SchemaId, SdpMessage, SessionKey,
-    StreamChange, StreamKey, StreamState, Terminal, TerminalControl, TerminalKey, Tone,
+    BridgeSide, CallKey, Digit, DigitMode, Flowing, GenerationEnd, Machine, MediaSet, Moment, MspCommand,
+    MspEvent, RecordingEnd, Refusal, RefusalKind, Reply, RequestId, SDP_SCHEMA, SchemaId, SdpMessage,
+    SessionKey, StreamChange, StreamKey, StreamState, Terminal, TerminalControl, TerminalKey, Tone,
 };
 
 use crate::config::RtpConfig;
-use crate::leg::{Ear, Figures, Flow, Generation, Input, News, Opening, Output, Plan, Way};
+use crate::leg::{Ear, Figures, Flow, Generation, Input, News, Opening, Output, Plan, Room, Way};
 use crate::provider::Provider;
 
 const SESSION: SessionKey = SessionKey(1);
@@ -567,4 +567,32 @@ fn requests_for_nobody_are_stale() {
     assert_eq!(refusal(&rig.digits("1", None)), RefusalKind::StaleHandle);
     assert_eq!(rig.relay(SdpMessage::Commit), []);
     assert_eq!(rig.command(end()), []);
+}
+
+#[test]
+fn a_party_joins_a_bridge_of_its_line_and_leaves_it() {
+    let mut rig = Rig::talking();
+    let room = Room { line: "line".into(), bridge: 7 };
+    let side = BridgeSide::Party;
+    let at = Some((room, side));
+    let outputs = rig.relay(SdpMessage::Join { bridge: 7, side });
+    assert_eq!(outputs, [Output::Bridge { session: SESSION, at }]);
+    let outputs = rig.relay(SdpMessage::Leave);
+    assert_eq!(outputs, [Output::Bridge { session: SESSION, at: None }]);
+}
+
+#[test]
+fn in_our_own_place_sound_flows_without_a_far_end() {
+    let mut rig = Rig::new(RtpConfig::default());
+    assert_eq!(rig.create(SESSION), Reply::DONE);
+    let active = |stream| {
+        let state = StreamState::Active { codec: "L16".to_owned() };
+        Output::Emit(MspEvent::Stream { session: SESSION, stream, state })
+    };
+    let outputs = rig.relay(SdpMessage::Join { bridge: 7, side: BridgeSide::Own });
+    assert_eq!(outputs[1..], [active(StreamKey::AudioIn), active(StreamKey::AudioOut)], "{outputs:?}");
+    let outputs = rig.relay(SdpMessage::Leave);
+    let inactive =
+        |stream| Output::Emit(MspEvent::Stream { session: SESSION, stream, state: StreamState::Inactive });
+    assert_eq!(outputs[1..], [inactive(StreamKey::AudioIn), inactive(StreamKey::AudioOut)], "{outputs:?}");
 }

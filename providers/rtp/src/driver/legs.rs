@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use offhook_media::SampleRate;
 use offhook_media::engine::{
     AudioCodec as EngineCodec, Direction, JitterLimits, Latching, LegConfig, LegControl, LegEvent, LegId,
-    LegStatistics, MediaFormat, ReceiveFormats, Remote, RtcpMode,
+    LegStatistics, MediaFormat, ReceiveFormats, Remote, RtcpMode, Speaker,
 };
 use offhook_media::rtp::{Cname, PayloadType};
 use offhook_media::tone::dtmf::{self, DtmfDigit, DtmfTiming};
@@ -17,7 +17,7 @@ use offhook_spi::{DigitMode, Flowing, SessionKey, StreamChange, StreamKey, Termi
 use super::Driver;
 use super::fixture::Fixture;
 use crate::config::{AudioCodec, RtpConfig, Symmetric};
-use crate::leg::{Ear, Figures, Generation, Input, News, Plan, Way};
+use crate::leg::{Ear, Figures, Generation, Input, News, Plan, Room, Way};
 use crate::node::Ears;
 use crate::sdp::{Mapping, Rtcp};
 
@@ -30,6 +30,8 @@ pub(super) struct Leg {
     pub(super) fixtures: HashMap<TerminalKey, Fixture>,
     /// Whether anything was to be received yet: recordings begin then.
     pub(super) has_begun: bool,
+    /// Where it talks with other legs, and for whom.
+    pub(super) room: Option<(Room, Speaker)>,
     ear: Ear,
     burst: Option<Burst>,
 }
@@ -59,6 +61,7 @@ impl Leg {
             outgoing: knobs(),
             fixtures: HashMap::new(),
             has_begun: false,
+            room: None,
             ear: Ear::Closed,
             burst: None,
         }
@@ -72,12 +75,17 @@ impl Leg {
     /// Whether sound goes out: what plays stands still until it does, so that nothing of it is lost.
     pub(super) fn sends(&self) -> bool {
         let somewhere = self.plan.far.is_some_and(|far| far.remote.is_some());
-        self.plan.flow.0.sends() && somewhere && !self.outgoing.paused
+        (self.plan.flow.0.sends() && somewhere || self.is_own_place()) && !self.outgoing.paused
+    }
+
+    /// Whether it stands for the terminals of this side: it has no far end, and sound flows all the same.
+    pub(super) fn is_own_place(&self) -> bool {
+        matches!(self.room, Some((_, Speaker::Terminals)))
     }
 
     /// Which way sound flows with the streams as the application has set them.
-    fn flow(&self) -> Flowing {
-        let flow = self.plan.flow.0;
+    pub(super) fn flow(&self) -> Flowing {
+        let flow = if self.is_own_place() { Flowing::Both } else { self.plan.flow.0 };
         Flowing::of(flow.sends() && !self.outgoing.paused, flow.receives() && !self.incoming.paused)
     }
 }
@@ -90,6 +98,7 @@ impl Knobs {
 
 impl Driver {
     pub(super) fn close(&mut self, session: SessionKey) {
+        self.bridge(session, None);
         let id = self.legs.get(&session).map(|leg| leg.id);
         if id.is_none_or(|id| self.engine.close(id).is_err()) {
             self.closed(session, &LegStatistics::default());

@@ -4,6 +4,7 @@
 mod fixture;
 mod legs;
 pub(crate) mod ports;
+mod rooms;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
@@ -21,7 +22,7 @@ use offhook_spi::{
 use tokio::sync::mpsc;
 
 use crate::config::RtpConfig;
-use crate::leg::{Input, Opening, Output};
+use crate::leg::{Input, Opening, Output, Room};
 use crate::node::Note;
 use crate::provider::Provider;
 use ports::Ports;
@@ -113,6 +114,8 @@ struct Driver {
     ports: Ports,
     legs: HashMap<SessionKey, Leg>,
     by_id: HashMap<LegId, SessionKey>,
+    /// Who hears whom.
+    rooms: HashMap<Room, Vec<SessionKey>>,
     /// Sessions with listeners on the tick.
     listening: HashSet<SessionKey>,
     /// Files that are played or recorded.
@@ -157,6 +160,7 @@ impl Driver {
             ports,
             legs: HashMap::new(),
             by_id: HashMap::new(),
+            rooms: HashMap::new(),
             listening: HashSet::new(),
             jobs: HashMap::new(),
             last_job: 0,
@@ -235,6 +239,7 @@ impl Driver {
             Output::Attach { session, stream, terminal, what } => {
                 self.attach(session, stream, terminal, what)
             }
+            Output::Bridge { session, at } => self.bridge(session, at),
             Output::CancelGeneration { session } => self.cancel(session),
             Output::Close { session } => self.close(session),
             Output::Control { session, terminal, control } => self.control(session, terminal, control),

@@ -7,13 +7,14 @@ mod terminals;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use offhook_spi::{
-    GenerationEnd, Moment, MspEvent, RecordingEnd, Refusal, RefusalKind, Reply, RequestId, SdpMessage,
-    SessionKey, SessionStatistics, StreamChange, StreamKey, StreamState, TerminalKey,
+    BridgeSide, GenerationEnd, Moment, MspEvent, RecordingEnd, Refusal, RefusalKind, Reply, RequestId,
+    SdpMessage, SessionKey, SessionStatistics, StreamChange, StreamKey, StreamState, TerminalKey,
 };
 
-use crate::leg::{Ear, Figures, News, Output, Plan};
+use crate::leg::{Ear, Figures, News, Output, Plan, Room};
 use crate::sdp::{Local, Negotiation};
 
 use digits::Monitor;
@@ -23,6 +24,10 @@ use terminals::Fitted;
 #[derive(Debug)]
 pub(crate) struct Session {
     key: SessionKey,
+    /// Stable id of its line.
+    line: Arc<str>,
+    /// It is this side's own place in a bridge.
+    is_own_place: bool,
     /// Where we listen, for people.
     local: SocketAddr,
     negotiation: Negotiation,
@@ -103,9 +108,11 @@ impl Outbox {
 
 impl Session {
     /// A session that listens there.
-    pub(crate) fn new(key: SessionKey, local: Local) -> Self {
+    pub(crate) fn new(key: SessionKey, line: Arc<str>, local: Local) -> Self {
         Self {
             key,
+            line,
+            is_own_place: false,
             local: SocketAddr::new(local.address, local.port),
             negotiation: Negotiation::new(local),
             plan: Plan::default(),
@@ -138,6 +145,14 @@ impl Session {
             SdpMessage::Answer { sdp } => {
                 self.negotiation.accept(&sdp).err().map(|reason| reason.to_string()).map(unacceptable)
             }
+            SdpMessage::Join { bridge, side } => {
+                self.takes_part(Some((bridge, side)), out);
+                None
+            }
+            SdpMessage::Leave => {
+                self.takes_part(None, out);
+                None
+            }
             SdpMessage::Commit => {
                 self.negotiation.commit();
                 None
@@ -152,6 +167,19 @@ impl Session {
         self.follow_plan(out);
         if let Some(answer) = answer {
             out.emit(MspEvent::Relay { session: self.key, data: answer.into_opaque() });
+        }
+    }
+
+    /// The session joins a bridge of its line, or leaves the one that it is in.
+    fn takes_part(&mut self, bridge: Option<(u64, BridgeSide)>, out: &mut Outbox) {
+        let at = bridge.map(|(bridge, side)| (Room { line: Arc::clone(&self.line), bridge }, side));
+        out.push(Output::Bridge { session: self.key, at });
+        let was_own = self.is_own_place;
+        self.is_own_place = bridge.is_some_and(|(_, side)| side == BridgeSide::Own);
+        if was_own || self.is_own_place {
+            let life = if self.is_own_place { Life::Active } else { Life::Inactive };
+            self.live(StreamKey::AudioIn, life, out);
+            self.live(StreamKey::AudioOut, life, out);
         }
     }
 
@@ -288,6 +316,10 @@ impl Session {
     }
 
     fn codec_name(&self) -> String {
+        if self.is_own_place {
+            // Sound goes from leg to leg as it is.
+            return "L16".to_owned();
+        }
         let agreed = self.plan.far.map(|far| far.send.codec);
         let expected = self.plan.receive.first().map(|mapping| mapping.codec);
         agreed.or(expected).map(|codec| codec.to_string()).unwrap_or_default()
