@@ -417,6 +417,7 @@ impl Switch {
         if let Some(consultation) = second {
             self.becomes_conference(first);
             self.bind(first, consultation, Purpose::Conference);
+            self.give_session(first);
         }
         match (parent, partner) {
             (Some((original, op)), Some(other)) => {

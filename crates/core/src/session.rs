@@ -3,7 +3,7 @@
 
 use offhook_spi::{
     CallKey, CallState, Cause, MediaSet, MspCaps, MspCommand, Outcome, Refusal, RefusalKind, SchemaId,
-    SessionKey, SessionStatistics, StateKind, StreamKey, StreamState, TerminalKey,
+    SessionKey, SessionStatistics, StateKind, StreamKey, StreamState, TerminalKey, TspCommand,
 };
 
 use crate::app::AppEvent;
@@ -77,6 +77,15 @@ impl Switch {
         );
         self.expect_reply(msp, request, None, What::Session(key));
         Some(key)
+    }
+
+    /// Makes the session of a call that its provider knows already, and tells it.
+    pub(crate) fn give_session(&mut self, id: CallId) {
+        let Some(session) = self.start_session(id) else { return };
+        if let Some(call) = self.calls.get(id) {
+            let (provider, key) = (call.provider, call.key);
+            self.tsp(provider, TspCommand::Session { call: key, session });
+        }
     }
 
     /// The MSP has replied to the creation of a session. A refusal takes its call along.
