@@ -11,6 +11,7 @@ use offhook_spi::{
 };
 
 use crate::location::Target;
+use crate::machine::Seating;
 
 mod silence;
 
@@ -50,6 +51,8 @@ pub(crate) struct Call {
     pub(crate) consulted_by: Option<u64>,
     /// The call that this one was made about.
     pub(crate) consults: Option<u64>,
+    /// The conference that it takes part in.
+    pub(crate) member_of: Option<CallKey>,
     /// Held because a transfer is prepared.
     pub(crate) is_pending: bool,
     /// What follows once the change that goes on is done.
@@ -72,6 +75,8 @@ pub(crate) struct Call {
 pub(crate) enum Then {
     /// A call about the held one.
     Consult(RequestId, Consult),
+    /// It takes part in a conference.
+    Seat(Seating),
     /// Nothing; the call is retrieved as one of a pair that swaps places.
     Keep,
     /// The other call is retrieved.
@@ -246,6 +251,7 @@ impl Call {
             info: Box::default(),
             consulted_by: None,
             consults: None,
+            member_of: None,
             is_pending: false,
             then: None,
             transfer: None,

@@ -38,6 +38,18 @@ pub(crate) const OPS: [Op; 15] = [
     Op::Unhold,
 ];
 
+/// Parties of one conference: a mixer of this size costs little, and phones have no more keys.
+pub(crate) const MOST_PARTIES: u32 = 8;
+
+/// What a line with media can do beside: its MSP mixes.
+pub(crate) const OPS_WITH_MEDIA: [Op; 5] = [
+    Op::AddToConference,
+    Op::CompleteTransferAsConference,
+    Op::PrepareAddToConference,
+    Op::RemoveFromConference,
+    Op::SetupConference,
+];
+
 /// One line.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -112,8 +124,11 @@ impl Line {
     pub(crate) fn up(&self, key: LineKey, host: &str, port: Option<u16>) -> TspEvent {
         let media = self.config.media == LineMedia::Rtp;
         let session = media.then(|| SessionWish { msp: "rtp".to_owned(), schema: SchemaId::new(SDP_SCHEMA) });
+        let mixing: &[Op] = if media { &OPS_WITH_MEDIA } else { &[] };
+        let ops = mixing.iter().fold(OpSet::from(OPS), |ops, op| ops.with(*op));
         let caps = LineCaps {
-            ops: OpSet::from(OPS),
+            ops,
+            conference_max_parties: if media { MOST_PARTIES } else { 0 },
             media: if media { MediaSet::AUDIO } else { MediaSet::EMPTY },
             session,
             addresses: vec![AddressCaps {

@@ -7,7 +7,9 @@
 //! `registering` the accounts.
 
 mod body;
+mod conference;
 mod consulting;
+mod ending;
 mod forwarding;
 mod gate;
 mod incoming;
@@ -36,14 +38,15 @@ use offhook_sipcore::agent::{
 use offhook_sipcore::bytes::Bytes;
 use offhook_sipcore::message::{Headers, Message, Response, Tokens};
 use offhook_spi::{
-    CallKey, CallOp, CallState, Cause, ForwardWhen, LineKey, LineOp, Machine, Moment, Refusal, RefusalKind,
-    Reply, RequestId, SessionKey, StateKind, TspCommand, TspEvent,
+    CallKey, CallOp, CallState, Completion, LineKey, LineOp, Machine, Moment, Refusal, RefusalKind, Reply,
+    RequestId, SessionKey, StateKind, TspCommand, TspEvent,
 };
 
-use crate::call::{Call, Closing, Consult, Exchange, Phase};
+use crate::call::{Call, Closing, Consult};
 use crate::config::{ConfigError, SipConfig};
 use crate::line::Lines;
 use crate::location::{Answer, Lookup, Question};
+pub(crate) use conference::Seating;
 pub(crate) use ways::host_of;
 use ways::name_addr;
 
@@ -145,6 +148,7 @@ pub(crate) struct SipMachine {
     calls: HashMap<u64, Call>,
     by_key: HashMap<CallKey, u64>,
     by_invite: HashMap<InviteId, u64>,
+    conferences: BTreeMap<CallKey, conference::Conference>,
     /// Calls that are over for the core and not for the network.
     closing: HashMap<InviteId, Closing>,
     per_source: HashMap<IpAddr, usize>,
@@ -184,6 +188,7 @@ impl SipMachine {
             calls: HashMap::new(),
             by_key: HashMap::new(),
             by_invite: HashMap::new(),
+            conferences: BTreeMap::new(),
             closing: HashMap::new(),
             per_source: HashMap::new(),
             sources: HashMap::new(),
@@ -281,8 +286,11 @@ impl SipMachine {
         op: CallOp,
     ) {
         let name = op.required();
-        if !crate::line::OPS.contains(&name) {
+        if !crate::line::OPS.contains(&name) && !crate::line::OPS_WITH_MEDIA.contains(&name) {
             return self.reply(request, Err(Refusal::unsupported(key, name)));
+        }
+        if self.conferences.contains_key(&key) {
+            return self.operate_conference(now, request, key, session, op);
         }
         let Some(serial) = self.by_key.get(&key).copied() else {
             let refusal = Refusal::new(RefusalKind::StaleHandle, format!("{key} has ended"));
@@ -292,8 +300,11 @@ impl SipMachine {
             CallOp::Accept => self.accept(now, request, serial),
             CallOp::Answer => self.answer(now, request, serial),
             CallOp::BlindTransfer { to } => self.blind_transfer(now, request, serial, &to),
-            CallOp::CompleteTransfer { consultation, completion } => {
-                self.complete_transfer(now, request, serial, consultation, completion);
+            CallOp::CompleteTransfer { consultation, completion: Completion::Conference { conference } } => {
+                self.complete_as_conference(now, request, (serial, consultation), conference, session);
+            }
+            CallOp::CompleteTransfer { consultation, .. } => {
+                self.complete_transfer(now, request, serial, consultation);
             }
             CallOp::Dial { digits } => self.dial(now, Some(request), serial, &digits),
             CallOp::Drop { cause } => {
@@ -302,6 +313,10 @@ impl SipMachine {
             }
             CallOp::Hold => self.hold(now, request, serial, true),
             CallOp::Unhold => self.hold(now, request, serial, false),
+            CallOp::RemoveFromConference => self.remove_from_conference(now, request, serial),
+            CallOp::SetupConference { conference, consultation } => {
+                self.setup_conference(now, request, serial, (conference, consultation), session);
+            }
             CallOp::Redirect { to } => self.redirect(now, request, serial, &to),
             CallOp::SetupTransfer { consultation, to, params } => {
                 let consult = Consult { key: consultation, session, to, params: *params };
@@ -310,96 +325,6 @@ impl SipMachine {
             CallOp::SwapHold { with } => self.swap(now, request, serial, with),
             _ => self.reply(request, Err(Refusal::unsupported(key, name))),
         }
-    }
-
-    /// Ends a call from our side: whatever the network still says about it concerns nobody.
-    fn hang_up(&mut self, now: Moment, serial: u64, cause: Option<Cause>) {
-        // An application that is busy sends the call where its rules say.
-        if cause == Some(Cause::UserBusy) && self.send_on(now, serial, ForwardWhen::Busy) {
-            return;
-        }
-        let Some(call) = self.calls.get(&serial) else { return };
-        let (id, line) = (call.id, call.line);
-        let was_sent = match &call.phase {
-            Phase::DialTone(_) => false,
-            Phase::Outgoing(outgoing) => outgoing.sent,
-            Phase::Incoming(_) | Phase::Answering { .. } | Phase::Up => true,
-        };
-        // The agent's last word on the call takes the entry away; what it never knew it says nothing about.
-        if was_sent {
-            self.closing.insert(id, Closing { line, credentials: Headers::new() });
-        }
-        let mut headers = Headers::new();
-        let told = match &call.phase {
-            Phase::DialTone(_) | Phase::Outgoing(_) => {
-                crate::cause::add_reason(&mut headers, cause.unwrap_or(Cause::NormalClearing));
-                if was_sent {
-                    self.agent(now, Command::Cancel { id, headers });
-                }
-                // Who finds no media in common has not given up by itself.
-                cause.filter(|cause| *cause == Cause::IncompatibleDestination).unwrap_or(Cause::Cancelled)
-            }
-            Phase::Incoming(_) => {
-                let cause = cause.unwrap_or(Cause::CallRejected);
-                let status = crate::cause::status(cause);
-                crate::cause::add_reason(&mut headers, cause);
-                self.agent(now, Command::Reject { id, status, headers });
-                cause
-            }
-            Phase::Answering { .. } | Phase::Up => {
-                crate::cause::add_reason(&mut headers, cause.unwrap_or(Cause::NormalClearing));
-                self.agent(now, Command::Bye { id, headers });
-                cause.unwrap_or(Cause::NormalClearing)
-            }
-        };
-        self.over(serial, told);
-    }
-
-    /// A call is over: the core is told why, then that the key is dead.
-    fn over(&mut self, serial: u64, cause: Cause) {
-        if let Some(Call { exchange: Exchange::Standing { by, .. }, .. }) = self.calls.get(&serial) {
-            let by = *by;
-            self.hang_up(self.now, by, Some(cause));
-        }
-        let Some(call) = self.forget(serial) else { return };
-        if let Some(first) = call.stands_for {
-            return self.stood_in_vain(self.now, first, serial, cause);
-        }
-        for request in call.outstanding() {
-            let refusal = Refusal::new(RefusalKind::OperationFailed, format!("{} ended first", call.key))
-                .with_cause(cause);
-            self.reply(request, Err(refusal));
-        }
-        self.tell(TspEvent::CallState {
-            call: call.key,
-            state: CallState::Disconnected { cause },
-            allowed: None,
-        });
-        self.tell(TspEvent::CallState { call: call.key, state: CallState::Idle, allowed: None });
-    }
-
-    /// Takes a call out of all tables.
-    fn forget(&mut self, serial: u64) -> Option<Call> {
-        let call = self.calls.remove(&serial)?;
-        if self.by_key.get(&call.key) == Some(&serial) {
-            self.by_key.remove(&call.key);
-        }
-        self.by_invite.remove(&call.id);
-        self.lookups.remove(&LookupId::Call(serial));
-        let transfer = call.transfer.as_ref().and_then(|transfer| transfer.alarm);
-        for alarm in call.patience.into_iter().chain(transfer) {
-            self.alarms.remove(&alarm);
-        }
-        self.untie(serial, &call);
-        if let Some(source) = self.sources.remove(&serial)
-            && let Some(count) = self.per_source.get_mut(&source)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.per_source.remove(&source);
-            }
-        }
-        Some(call)
     }
 
     /// Reports a state, unless it is the one that was reported last.

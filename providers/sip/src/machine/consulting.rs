@@ -6,7 +6,7 @@
 
 use offhook_sipcore::agent::InviteId;
 use offhook_spi::{
-    Address, CallInfo, CallKey, CallParams, CallState, LineKey, Moment, Refusal, RefusalKind, RequestId,
+    Address, CallInfo, CallKey, CallParams, CallState, LineKey, Moment, Op, Refusal, RefusalKind, RequestId,
     SessionKey,
 };
 
@@ -124,6 +124,10 @@ impl SipMachine {
         };
         let other = match checked {
             Ok(other) => other,
+            Err(_) if self.conferences.contains_key(&with) => {
+                let refusal = Refusal::unsupported(with, Op::SwapHold);
+                return self.reply(request, Err(refusal));
+            }
             Err(refusal) => return self.reply(request, Err(refusal)),
         };
         if let Some(call) = self.calls.get_mut(&serial) {
@@ -149,6 +153,7 @@ impl SipMachine {
                 self.change(now, other, Some(request), false);
             }
             Then::Keep => self.told_of_hold(serial),
+            Then::Seat(seating) => self.seat(now, seating),
         }
     }
 

@@ -96,6 +96,7 @@ impl SipMachine {
 
     /// The session that serves an incoming call.
     pub(super) fn session(&mut self, key: CallKey, session: SessionKey) {
+        self.place_taken(key, session);
         let call = self.by_key.get(&key).and_then(|serial| self.calls.get_mut(serial));
         if let Some(call) = call
             && call.media == Media::Session(None)

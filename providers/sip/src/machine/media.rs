@@ -354,6 +354,9 @@ impl SipMachine {
     /// Reports who holds whom.
     pub(super) fn told_of_hold(&mut self, serial: u64) {
         let Some(call) = self.calls.get(&serial) else { return };
+        if let Some(conference) = call.member_of {
+            return self.state(serial, CallState::Conferenced { conference });
+        }
         let state = match (call.holding, call.held) {
             (true, _) if call.is_pending => CallState::OnHoldPendingTransfer,
             (true, _) => CallState::OnHold,
@@ -386,6 +389,7 @@ impl Then {
     const fn request(&self) -> Option<RequestId> {
         match self {
             Self::Consult(request, _) | Self::Swap(request, _) => Some(*request),
+            Self::Seat(seating) => Some(seating.request),
             Self::Keep => None,
         }
     }

@@ -253,7 +253,7 @@ impl SipMachine {
             self.calls.get_mut(&serial).map(|call| (call.consults.take(), call.consulted_by.take()))?;
         let old = self.forget(serial)?;
         let call = self.calls.get_mut(&by)?;
-        (call.told, call.is_pending) = (old.told, old.is_pending);
+        (call.told, call.is_pending, call.member_of) = (old.told, old.is_pending, old.member_of);
         call.stale = call.stale.saturating_add(old.stale);
         (call.consults, call.consulted_by) = first;
         self.by_key.insert(old.key, by);

@@ -15,7 +15,7 @@ use offhook_sipcore::message::{
     Headers, Method, ReferTarget, Replaces, Request, Response, Status, SubscriptionLife, Termination, name,
     sipfrag_status,
 };
-use offhook_spi::{Address, CallKey, Cause, Completion, Moment, Op, Refusal, RefusalKind, RequestId};
+use offhook_spi::{Address, CallKey, Cause, Moment, Refusal, RefusalKind, RequestId};
 
 use super::{Alarm, Asked, SipMachine, host_of, name_addr};
 use crate::call::{Call, Phase, Transfer, TransferStage};
@@ -43,13 +43,7 @@ impl SipMachine {
         request: RequestId,
         serial: u64,
         consultation: CallKey,
-        completion: Completion,
     ) {
-        let Some(call) = self.calls.get(&serial) else { return };
-        if completion != Completion::Transfer {
-            let refusal = Refusal::unsupported(call.key, Op::CompleteTransferAsConference);
-            return self.reply(request, Err(refusal));
-        }
         let other = self.by_key.get(&consultation).copied().filter(|other| *other != serial);
         let target = other.ok_or_else(|| gone(consultation)).and_then(|other| self.reached(other));
         let refused = target.is_err() || self.must_rest(serial).is_err();

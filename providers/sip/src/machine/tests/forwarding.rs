@@ -9,7 +9,8 @@ use offhook_spi::{
     TspCommand,
 };
 
-use super::world::{World, body, invite};
+use super::messages::invite;
+use super::world::{World, body};
 
 fn rule(when: ForwardWhen, to: Option<&str>) -> ForwardRule {
     ForwardRule { when, caller: None, to: to.map(Address::new), after: None }

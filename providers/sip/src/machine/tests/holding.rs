@@ -5,7 +5,8 @@ use offhook_sipcore::agent::{Command, Event, InviteId};
 use offhook_sipcore::message::Headers;
 use offhook_spi::{CallKey, CallOp, Flowing, SdpMessage, TspEvent};
 
-use super::world::{Msp, World, body, contact, sdp, uri};
+use super::messages::contact;
+use super::world::{Msp, World, body, sdp, uri};
 
 /// The far end offers within a call; how its offer was answered.
 fn offered(world: &mut World, id: InviteId, flow: Option<Flowing>) -> String {

@@ -8,7 +8,8 @@ use offhook_sipcore::digest::{Account, Client, Password};
 use offhook_sipcore::message::{Headers, Method, Request, Status, Tokens, name};
 use offhook_spi::{Address, CallOp, Cause, Flowing, RefusalKind, SdpMessage, TspEvent};
 
-use super::world::{Msp, World, body, invite, request, sdp};
+use super::messages::{invite, request};
+use super::world::{Msp, World, body, sdp};
 use crate::config::Secret;
 
 #[test]

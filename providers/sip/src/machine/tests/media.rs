@@ -5,7 +5,8 @@ use offhook_sipcore::agent::{Body, Command, Event, Failure, InviteId};
 use offhook_sipcore::message::{Headers, Message, Method, Request, Status, name};
 use offhook_spi::{CallKey, CallOp, Cause, Flowing, RefusalKind, SdpMessage, TspEvent};
 
-use super::world::{Msp, World, body, contact, invite, sdp};
+use super::messages::{contact, invite};
+use super::world::{Msp, World, body, sdp};
 use crate::config::LineMedia;
 
 /// The far end offers within a call.

@@ -8,7 +8,8 @@ use offhook_sipcore::digest::{Password, Policy, Server, Verdict};
 use offhook_sipcore::message::{Headers, Message, Method, Status, name};
 use offhook_spi::{Address, CallOp, CallParams, Cause, Flowing, Party, Presentation, SdpMessage, TspEvent};
 
-use super::world::{World, body, contact, sdp, uri};
+use super::messages::contact;
+use super::world::{World, body, sdp, uri};
 use crate::config::Secret;
 use crate::location::Answer;
 

@@ -10,7 +10,8 @@ use offhook_spi::{
     TspEvent,
 };
 
-use super::world::{Msp, World, body, contact, invite, sdp, uri};
+use super::messages::{contact, invite};
+use super::world::{Msp, World, body, sdp, uri};
 use crate::config::Secret;
 
 fn abandon(world: &mut World, request: RequestId) {

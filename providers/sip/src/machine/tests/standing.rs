@@ -5,7 +5,8 @@ use offhook_sipcore::agent::{Command, Event, InviteId, RequestId as SipRequestId
 use offhook_sipcore::message::{Headers, Method, Replaces, Request, Status, name, sipfrag_status};
 use offhook_spi::{CallInfo, CallKey, CallOp, Cause, Flowing, SdpMessage, TspEvent};
 
-use super::world::{Msp, World, body, contact, invite, sdp, uri};
+use super::messages::{contact, invite};
+use super::world::{Msp, World, body, sdp, uri};
 use crate::config::Transferred;
 
 /// Agent 2 calls us in the place of our call with agent 1.

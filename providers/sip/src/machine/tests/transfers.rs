@@ -8,7 +8,8 @@ use offhook_spi::{
     Address, CallKey, CallOp, Cause, Completion, Flowing, Moment, Refusal, RefusalKind, RequestId,
 };
 
-use super::world::{World, body, contact, uri};
+use super::messages::contact;
+use super::world::{World, body, uri};
 use crate::config::Secret;
 
 const CAROL: &str = "sip:carol@192.0.2.9";

@@ -11,15 +11,14 @@ use offhook_sipcore::agent::{
     Output, Transport,
 };
 use offhook_sipcore::bytes::Bytes;
-use offhook_sipcore::message::{
-    Headers, Limits, Message, Method, Request, Response, Status, Tokens, Uri, name,
-};
+use offhook_sipcore::message::{Limits, Message, Method, Request, Response, Status, Tokens};
 use offhook_spi::{
     Address, CallKey, CallOp, CallParams, CallState, ConnectedMode, Flowing, LineKey, Machine as _, Moment,
     Refusal, RequestId, SdpMessage, SessionKey, TspCommand, TspEvent, Version,
 };
 
 use super::super::{Input, LookupId, SipMachine, Socket, ToDo};
+use super::messages::contact;
 use crate::call::flow_of;
 use crate::config::{LineConfig, SipConfig};
 use crate::location::Answer;
@@ -119,7 +118,12 @@ pub(super) fn body(flow: Flowing) -> Option<Body> {
 impl World {
     /// Two machines with a prompt MSP each.
     pub(super) fn machines() -> Self {
-        Self::of(vec![machine(0, |_| {}), machine(1, |_| {})])
+        Self::parties(2)
+    }
+
+    /// So many machines with a prompt MSP each.
+    pub(super) fn parties(count: usize) -> Self {
+        Self::of((0..count).map(|end| machine(end, |_| {})).collect())
     }
 
     /// A machine, and an agent that the test plays.
@@ -473,6 +477,19 @@ impl World {
         self.ends[end].told.iter().rev().find_map(new).unwrap()
     }
 
+    /// The call of a machine that only received one, whatever was forgotten since.
+    pub(super) fn offered_before(&self, end: usize) -> CallKey {
+        match &self.ends[end].kind {
+            Kind::Machine(machine) => *machine.by_key.keys().next().unwrap(),
+            Kind::Agent(_) => panic!("{end} is no machine"),
+        }
+    }
+
+    /// The line of a machine.
+    pub(super) fn line(&self, end: usize) -> LineKey {
+        self.ends[end].line
+    }
+
     /// The call that came to the agent last.
     pub(super) fn invited(&self) -> InviteId {
         self.invited_at(1)
@@ -537,8 +554,9 @@ impl World {
                 machine.requests.len(),
                 machine.lookups.len(),
                 machine.alarms.len(),
+                machine.conferences.len(),
             ];
-            assert_eq!(tables, [0; 9], "something is left");
+            assert_eq!(tables, [0; 10], "something is left");
             assert_eq!(machine.agent.load(), Load::default());
         }
     }
@@ -573,30 +591,4 @@ fn machine(end: usize, change: impl FnOnce(&mut LineConfig)) -> Kind {
     let socket = Socket { id: FlowId(0), transport: Transport::Udp, local: address(end) };
     let seed = [u8::try_from(end).unwrap(); 32];
     Kind::Machine(Box::new(SipMachine::new(config, vec![socket], seed).unwrap()))
-}
-
-/// An INVITE from the agent at 1 to the machine at 0.
-pub(super) fn invite(body: Option<Body>) -> Request {
-    let mut request = request(Method::INVITE);
-    request.headers.push(name::CONTACT, format!("<{}>", uri(1)));
-    if let Some(body) = body {
-        request.headers.push(name::CONTENT_TYPE, body.kind.as_ref());
-        request.body = body.bytes;
-    }
-    request
-}
-
-/// A request from the agent at 1 to the machine at 0.
-pub(super) fn request(method: Method) -> Request {
-    let to: Uri = uri(0).parse().unwrap();
-    let mut request = Request::new(method, to);
-    request.headers.push(name::FROM, "<sip:user1@example.com>");
-    request.headers.push(name::TO, format!("<{}>", uri(0)));
-    request
-}
-
-pub(super) fn contact(end: usize) -> Headers {
-    let mut headers = Headers::new();
-    headers.push(name::CONTACT, format!("<{}>", uri(end)));
-    headers
 }
