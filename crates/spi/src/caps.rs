@@ -39,6 +39,10 @@ pub struct LineCaps {
     /// Vendor extensions that the line understands.
     #[serde(default)]
     pub extensions: Vec<SchemaId>,
+    /// Names of the terminals of the switch to which calls can be routed
+    /// ([`CallOp::SetTerminal`](crate::CallOp::SetTerminal)).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub terminals: Vec<String>,
 }
 
 /// The kind of session that the calls of a line need, and the schema that both providers speak.

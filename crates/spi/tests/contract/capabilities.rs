@@ -28,6 +28,7 @@ pub(crate) fn line_caps() -> LineCaps {
         digit_modes: vec![DigitMode::Event, DigitMode::Signalling],
         no_answer_timeout: Some(Duration::from_secs(180)),
         extensions: vec![SchemaId::new("example.data")],
+        terminals: vec!["desk".to_owned()],
     }
 }
 
