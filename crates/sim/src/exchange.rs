@@ -3,10 +3,12 @@
 //! [`SimTsp`](crate::SimTsp), its clock in tests is the [`World`](crate::World).
 
 mod calls;
+mod completion;
 mod conference;
 mod consult;
 mod far;
 mod forward;
+mod hearing;
 mod phones;
 mod services;
 mod signals;
@@ -26,8 +28,9 @@ use crate::random::Random;
 use crate::script::{Script, Step};
 use crate::sound::{SIM_SCHEMA, Sound};
 use calls::Asked;
+use completion::Completion;
 use far::FarEnd;
-use forward::Completion;
+use hearing::Hearing;
 use phones::PhoneSet;
 pub use phones::Touch;
 use services::Parked;
@@ -148,6 +151,7 @@ struct Call {
     is_conference: bool,
     member_of: Option<CallKey>,
     signals: Signals,
+    hearing: Hearing,
     /// Alarms with an older ticket are void.
     ticket: u64,
 }
@@ -167,6 +171,7 @@ impl Call {
             is_conference: false,
             member_of: None,
             signals: Signals::default(),
+            hearing: Hearing::default(),
             ticket: 0,
         }
     }
@@ -186,10 +191,12 @@ enum Alarm {
     CutOff { call: CallKey },
     /// A digit has been sent.
     Generate { call: CallKey, ticket: u64 },
+    /// A tone has sounded so long.
+    Tone { call: CallKey, ticket: u64, place: u16 },
     /// A gathered digit is late.
     Gather { call: CallKey, ticket: u64 },
-    /// Time to see whether a party can be called back.
-    CallBack { id: u64 },
+    /// Time to see whether a call can be completed.
+    Complete { id: u64 },
     /// A line has rung long enough for its forwarding rule.
     Unanswered { call: CallKey },
     /// The caller's patience is at its end.
@@ -216,7 +223,7 @@ pub struct Exchange {
 
 impl Exchange {
     /// What the exchange does for a line; everything else is refused by the core.
-    pub const OPS: [Op; 40] = [
+    pub const OPS: [Op; 44] = [
         Op::Accept,
         Op::AddToConference,
         Op::Answer,
@@ -230,8 +237,11 @@ impl Exchange {
         Op::Forward,
         Op::ForwardDoNotDisturb,
         Op::Hold,
+        Op::HoldWithMusic,
         Op::MakeCall,
         Op::MakeCallPartial,
+        Op::MonitorMedia,
+        Op::MonitorTones,
         Op::Park,
         Op::ParkDirected,
         Op::Pickup,
@@ -246,6 +256,7 @@ impl Exchange {
         Op::SetCallData,
         Op::SetCallParams,
         Op::SetLineStatus,
+        Op::SetMediaControl,
         Op::SetMediaMode,
         Op::SetQuality,
         Op::SetTreatment,
@@ -260,7 +271,8 @@ impl Exchange {
     ];
 
     /// What it does itself where calls have no sessions.
-    pub const OPS_WITHOUT_MEDIA: [Op; 3] = [Op::GatherDigits, Op::GenerateDigits, Op::MonitorDigits];
+    pub const OPS_WITHOUT_MEDIA: [Op; 4] =
+        [Op::GatherDigits, Op::GenerateDigits, Op::GenerateTone, Op::MonitorDigits];
 
     /// Parties that fit in one conference.
     pub const CONFERENCE_MAX_PARTIES: u32 = 6;
@@ -320,7 +332,9 @@ impl Exchange {
 
     fn ops(&self) -> OpSet {
         let own: &[Op] = if self.config.media { &[] } else { &Self::OPS_WITHOUT_MEDIA };
-        own.iter().fold(OpSet::from(Self::OPS), |ops, op| ops.with(*op))
+        // Its terminals are its telephone sets.
+        let terminals: &[Op] = if self.phones.is_empty() { &[] } else { &[Op::SetTerminal] };
+        own.iter().chain(terminals).fold(OpSet::from(Self::OPS), |ops, op| ops.with(*op))
     }
 
     fn announce(&mut self, key: LineKey) {
@@ -340,6 +354,7 @@ impl Exchange {
             media: MediaSet::AUDIO,
             session: self.config.media.then_some(wish),
             addresses: vec![address],
+            terminals: self.config.phones.clone(),
             conference_max_parties: Self::CONFERENCE_MAX_PARTIES,
             ..LineCaps::default()
         };
@@ -467,9 +482,10 @@ impl Machine for Exchange {
                         self.far_hangs_up(now, call, Cause::NoAnswer);
                     }
                 }
-                Alarm::CallBack { id } => self.call_back(now, id),
+                Alarm::Complete { id } => self.look_at_completion(now, id),
                 Alarm::Unanswered { call } => self.unanswered(now, call),
                 Alarm::Generate { call, ticket } => self.generated(now, call, ticket),
+                Alarm::Tone { call, ticket, place } => self.tone_lasted(call, ticket, place),
                 Alarm::Gather { call, ticket } => self.gather_late(call, ticket),
                 // Nothing may interrupt a secure call.
                 Alarm::CutOff { call } if self.calls.get(&call).is_some_and(|at| at.signals.is_secure) => {}

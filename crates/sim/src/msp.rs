@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use offhook_spi::{
-    Digit, DigitMode, Flowing, GenerationEnd, Machine, Manifest, MediaSet, Moment, MspCaps, MspCommand,
-    MspEvent, Op, OpSet, Refusal, RefusalKind, Reply, RequestId, SchemaId, SessionKey, StreamKey,
+    Digit, DigitMode, Flowing, GenerationEnd, Machine, Manifest, MediaAction, MediaSet, Moment, MspCaps,
+    MspCommand, MspEvent, Op, OpSet, Refusal, RefusalKind, Reply, RequestId, SchemaId, SessionKey, StreamKey,
     StreamState, Terminal, TerminalClass, TerminalControl, TerminalKey, Tone, VersionRange,
 };
 
@@ -38,13 +38,33 @@ struct Session {
     flow: Option<Flowing>,
     monitors: bool,
     terminals: BTreeMap<TerminalKey, Terminal>,
+    /// Files that play to their end.
+    playing: BTreeMap<TerminalKey, Playing>,
     generation: u64,
     generating: bool,
+    /// What is generated is a tone.
+    is_toning: bool,
+}
+
+/// A file on its way to its end.
+#[derive(Clone, Copy, Debug)]
+struct Playing {
+    going: Going,
+    /// Alarms of earlier turns are void.
+    turn: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Going {
+    /// It stands still, with so much left.
+    Paused(Duration),
+    /// It ends then.
+    Until(Moment),
 }
 
 #[derive(Debug)]
 enum Alarm {
-    EndOfFile { session: SessionKey, terminal: TerminalKey },
+    EndOfFile { session: SessionKey, terminal: TerminalKey, turn: u64 },
     Generated { session: SessionKey, generation: u64 },
     Press { session: SessionKey, generation: u64, digit: Digit },
 }
@@ -125,7 +145,7 @@ impl CountingMsp {
             MspCommand::EndSession { session } => self.end(session),
             MspCommand::Relay { session, data } => {
                 if let Some(sound) = Sound::from_opaque(&data) {
-                    self.heard(session, &sound);
+                    self.heard(now, session, &sound);
                 }
             }
             MspCommand::MonitorDigits { request, session, modes } => self.with(request, session, |msp| {
@@ -150,9 +170,7 @@ impl CountingMsp {
             }
             MspCommand::TerminalControl { request, session, terminal, control } => {
                 self.with(request, session, |msp| {
-                    if control == TerminalControl::Stop {
-                        msp.alarms.set(now, Alarm::EndOfFile { session, terminal });
-                    }
+                    msp.control(now, session, terminal, control);
                     Ok(())
                 });
             }
@@ -194,7 +212,7 @@ impl CountingMsp {
         self.out.push_back(MspEvent::Relay { session, data: sound.into_opaque() });
     }
 
-    fn heard(&mut self, key: SessionKey, sound: &Sound) {
+    fn heard(&mut self, now: Moment, key: SessionKey, sound: &Sound) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         match sound {
             Sound::Flow { flow } => {
@@ -206,6 +224,7 @@ impl CountingMsp {
                 };
                 self.out.push_back(MspEvent::Stream { session: key, stream: StreamKey::AudioIn, state });
             }
+            Sound::Control { action } => self.steer(now, key, *action),
             Sound::Digit { digit } => {
                 self.counts.digits_heard += 1;
                 if session.monitors {
@@ -245,6 +264,9 @@ impl CountingMsp {
         let was = std::mem::replace(&mut session.generating, running);
         session.generation += 1;
         let generation = session.generation;
+        if std::mem::take(&mut session.is_toning) {
+            self.say(key, Sound::Tone { frequency: None });
+        }
         if was {
             self.out.push_back(MspEvent::Generated { session: key, end: GenerationEnd::Cancelled });
         }
@@ -266,6 +288,7 @@ impl CountingMsp {
     fn generate_tone(&mut self, now: Moment, session: SessionKey, tone: Option<Tone>) {
         let generation = self.replace_generation(session, tone.is_some());
         if let Some(tone) = tone {
+            self.sessions.entry(session).and_modify(|session| session.is_toning = true);
             self.say(session, Sound::Tone { frequency: tone.frequencies.first().copied() });
             self.alarms.set(now + tone.duration, Alarm::Generated { session, generation });
         }
@@ -285,7 +308,12 @@ impl CountingMsp {
                     return Err(Refusal::new(RefusalKind::OperationFailed, detail));
                 };
                 if !repeat {
-                    self.alarms.set(now + *length, Alarm::EndOfFile { session, terminal });
+                    let ends = now + *length;
+                    let playing = Playing { going: Going::Until(ends), turn: 0 };
+                    if let Some(at) = self.sessions.get_mut(&session) {
+                        at.playing.insert(terminal, playing);
+                    }
+                    self.alarms.set(ends, Alarm::EndOfFile { session, terminal, turn: 0 });
                 }
             }
             Terminal::Tone { tone } => {
@@ -298,6 +326,43 @@ impl CountingMsp {
             session.terminals.insert(terminal, what);
         }
         Ok(())
+    }
+
+    /// Pauses, resumes or stops a file.
+    fn control(&mut self, now: Moment, session: SessionKey, terminal: TerminalKey, control: TerminalControl) {
+        let Some(at) = self.sessions.get_mut(&session) else { return };
+        let (ends, turn) = match (at.playing.get_mut(&terminal), control) {
+            (playing, TerminalControl::Stop) => (now, playing.map_or(0, |playing| playing.turn)),
+            (Some(playing), TerminalControl::Pause) => {
+                if let Going::Until(ends) = playing.going {
+                    playing.going = Going::Paused(ends.since(now));
+                    playing.turn += 1;
+                }
+                return;
+            }
+            (Some(playing), TerminalControl::Resume) => {
+                let Going::Paused(left) = playing.going else { return };
+                playing.going = Going::Until(now + left);
+                (now + left, playing.turn)
+            }
+            _ => return,
+        };
+        self.alarms.set(ends, Alarm::EndOfFile { session, terminal, turn });
+    }
+
+    /// The TSP steers what plays: every file of the session.
+    fn steer(&mut self, now: Moment, session: SessionKey, action: MediaAction) {
+        let control = match action {
+            MediaAction::Pause => TerminalControl::Pause,
+            MediaAction::Resume => TerminalControl::Resume,
+            MediaAction::Stop => TerminalControl::Stop,
+            // Words have no loudness.
+            _ => return,
+        };
+        let Some(at) = self.sessions.get(&session) else { return };
+        let plays = |(_, what): &(&TerminalKey, &Terminal)| matches!(what, Terminal::FilePlayback { .. });
+        let files: Vec<TerminalKey> = at.terminals.iter().filter(plays).map(|(key, _)| *key).collect();
+        files.into_iter().for_each(|terminal| self.control(now, session, terminal, control));
     }
 
     fn unselect(&mut self, session: SessionKey, terminal: TerminalKey) -> Result<(), Refusal> {
@@ -314,9 +379,13 @@ impl CountingMsp {
 
     fn wake(&mut self, alarm: &Alarm) {
         match *alarm {
-            Alarm::EndOfFile { session, terminal } => {
-                let known = self.sessions.get_mut(&session).and_then(|s| s.terminals.remove(&terminal));
-                if known.is_some() {
+            Alarm::EndOfFile { session, terminal, turn } => {
+                let Some(at) = self.sessions.get_mut(&session) else { return };
+                if at.playing.get(&terminal).is_some_and(|playing| playing.turn != turn) {
+                    return;
+                }
+                at.playing.remove(&terminal);
+                if at.terminals.remove(&terminal).is_some() {
                     self.counts.files_played += 1;
                     self.out.push_back(MspEvent::EndOfFile { session, terminal });
                 }
@@ -330,6 +399,9 @@ impl CountingMsp {
             Alarm::Generated { session, generation } => {
                 let Some(current) = self.sessions.get_mut(&session) else { return };
                 if current.generation == generation && std::mem::take(&mut current.generating) {
+                    if std::mem::take(&mut current.is_toning) {
+                        self.say(session, Sound::Tone { frequency: None });
+                    }
                     self.out.push_back(MspEvent::Generated { session, end: GenerationEnd::Done });
                 }
             }

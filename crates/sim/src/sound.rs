@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use offhook_spi::{Digit, Flowing, Opaque, SchemaId};
+use offhook_spi::{Digit, Flowing, MediaAction, Opaque, SchemaId};
 
 /// Name of the schema.
 pub const SIM_SCHEMA: &str = "offhook.sim";
@@ -13,6 +13,11 @@ pub const SIM_SCHEMA: &str = "offhook.sim";
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Sound {
+    /// To the session: what plays shall do this.
+    Control {
+        /// What.
+        action: MediaAction,
+    },
     /// A key was pressed on the sending side.
     Digit {
         /// Which.

@@ -8,6 +8,7 @@ use offhook_spi::{
 };
 
 use super::far::FarEnd;
+use super::signals::MUSIC;
 use super::{Alarm, Call, Exchange};
 use crate::script::{Script, Step};
 use crate::sound::Sound;
@@ -111,7 +112,10 @@ impl Exchange {
             CallOp::GenerateDigits { digits, mode, duration } => {
                 self.generate(now, asked, digits, mode, duration)?;
             }
+            CallOp::GenerateTone { tone } => self.generate_tone(now, asked, tone),
             CallOp::MonitorDigits { modes } => self.monitor(asked, &modes)?,
+            CallOp::MonitorMedia { media } => self.monitor_media(asked, media),
+            CallOp::MonitorTones { tones } => self.monitor_tones(asked, tones),
             CallOp::ReleaseUserData => {
                 self.done(asked);
                 self.inform(asked.call, |info| info.user_data = None);
@@ -124,6 +128,8 @@ impl Exchange {
             }
             CallOp::SendUserData { data } => self.send_user_data(asked, data)?,
             CallOp::SetCallParams { params } => self.set_params(now, asked, *params),
+            CallOp::SetMediaControl { rules } => self.set_media_control(asked, rules)?,
+            CallOp::SetTerminal { terminal, enabled } => self.set_terminal(asked, &terminal, enabled)?,
             CallOp::SetQuality { bits_per_second } => self.set_quality(asked, bits_per_second)?,
             CallOp::SetTreatment { treatment } => self.treat(asked, treatment),
             other => return Err(Refusal::unsupported("the simulated exchange", other.required())),
@@ -414,7 +420,7 @@ impl Exchange {
         }
     }
 
-    fn answer(&mut self, now: Moment, key: CallKey) {
+    pub(super) fn answer(&mut self, now: Moment, key: CallKey) {
         self.connect(key);
         match self.other(key) {
             Some(other) => self.connect(other),
@@ -440,6 +446,7 @@ impl Exchange {
         self.relay(key, Sound::Flow { flow: Flowing::Neither });
         if let Some(other) = self.other(key) {
             self.told_of_hold(other, true);
+            self.relay(other, Sound::Tone { frequency: Some(MUSIC) });
         }
     }
 
@@ -448,6 +455,7 @@ impl Exchange {
         self.state(key, CallState::CONNECTED);
         self.relay(key, Sound::Flow { flow: Flowing::Both });
         if let Some(other) = self.other(key) {
+            self.relay(other, Sound::Tone { frequency: None });
             self.told_of_hold(other, false);
         }
     }
@@ -505,6 +513,7 @@ impl Exchange {
                 _ => call.member_of = None,
             }
             self.out.push_back(TspEvent::CallState { call: key, state, allowed: None });
+            self.show(key);
         }
     }
 
@@ -541,6 +550,7 @@ impl Exchange {
 
     /// The session of a call hears something; without one, digits come in signalling.
     pub(super) fn relay(&mut self, call: CallKey, sound: Sound) {
+        self.overhear(call, &sound);
         if let (false, Sound::Digit { digit }) = (self.config.media, &sound) {
             return self.digit_came(self.now, call, *digit);
         }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where calls go that do not stay where they came: forwarding rules and call completions.
+//! Where calls go that do not stay where they came: forwarding rules.
 
 use std::time::Duration;
 
 use offhook_spi::{
-    Address, AddressIndex, CallDirection, CallKey, CallReason, Cause, CompletionMode, ForwardRule,
-    ForwardWhen, LineKey, Moment, Outcome, Party, Refusal, RefusalKind, RequestId, StateKind, TspEvent,
+    AddressIndex, CallKey, CallReason, Cause, ForwardRule, ForwardWhen, LineKey, Moment, Outcome, Party,
+    Refusal, RefusalKind, RequestId, StateKind,
 };
 
-use super::calls::Asked;
 use super::far::FarEnd;
 use super::{Alarm, Exchange};
 
@@ -20,19 +19,6 @@ const MOST_HOPS: usize = 5;
 const USUAL_RINGING: Duration = Duration::from_secs(20);
 const SHORTEST_RINGING: Duration = Duration::from_secs(1);
 const LONGEST_RINGING: Duration = Duration::from_secs(60);
-/// Completions that may be pending on one line.
-const MOST_COMPLETIONS: usize = 8;
-/// How long the exchange waits before it looks whether a party is free.
-const CALL_BACK_AFTER: Duration = Duration::from_secs(2);
-
-/// A request to be called back.
-#[derive(Debug)]
-pub(super) struct Completion {
-    line: LineKey,
-    target: Address,
-    mode: CompletionMode,
-}
-
 /// Where a call goes in the end.
 pub(super) struct Route {
     pub(super) far: FarEnd,
@@ -121,7 +107,7 @@ impl Exchange {
     /// Nobody has answered in time: the rule that is in force now applies.
     pub(super) fn unanswered(&mut self, now: Moment, key: CallKey) {
         let Some(call) = self.calls.get(&key) else { return };
-        if !matches!(call.state.kind(), StateKind::Offering | StateKind::Accepted) {
+        if !matches!(call.state.kind(), StateKind::Offering | StateKind::Accepted) || self.is_camped_on(key) {
             return;
         }
         let Some(rule) = self.rule(call.line, ForwardWhen::NoAnswer, &call.info.caller) else { return };
@@ -129,88 +115,5 @@ impl Exchange {
             Some(target) => self.send_on(now, key, target, CallReason::ForwardedNoAnswer),
             None => self.drop_call(now, key, Some(Cause::NoAnswer)),
         }
-    }
-
-    pub(super) fn complete(
-        &mut self,
-        now: Moment,
-        asked: &Asked,
-        mode: CompletionMode,
-    ) -> Result<(), Refusal> {
-        let Some(call) = self.calls.get(&asked.call) else { return Ok(()) };
-        let called = call.info.called.address.clone().filter(|_| call.direction() == CallDirection::Outgoing);
-        let Some(target) = called else {
-            let detail = format!("{} came in; expected a call that was made", asked.call);
-            return Err(Refusal::new(RefusalKind::InvalidState, detail));
-        };
-        if !matches!(mode, CompletionMode::CallBack | CompletionMode::Message) {
-            let detail = "the simulated exchange completes by call back and by message";
-            return Err(Refusal::new(RefusalKind::Unsupported, detail));
-        }
-        let pending = self.completions.values().filter(|pending| pending.line == asked.line).count();
-        if pending >= MOST_COMPLETIONS {
-            let detail = format!("{} has {pending} completions pending; cancel one first", asked.line);
-            return Err(Refusal::new(RefusalKind::Busy, detail));
-        }
-        self.newest_completion += 1;
-        let id = self.newest_completion;
-        self.replied(asked.request, Outcome::Completion { id });
-        if let (CompletionMode::Message, Ok(FarEnd::Line { line, .. })) = (mode, self.find(&target)) {
-            if let Some(line) = self.lines.get_mut(&line) {
-                line.message_waiting = true;
-            }
-            self.tell_status(line);
-        }
-        self.completions.insert(id, Completion { line: asked.line, target, mode });
-        self.alarms.set(now + CALL_BACK_AFTER, Alarm::CallBack { id });
-        Ok(())
-    }
-
-    pub(super) fn uncomplete(&mut self, request: RequestId, line: LineKey, id: u64) -> Result<(), Refusal> {
-        if self.completions.get(&id).is_none_or(|pending| pending.line != line) {
-            let detail =
-                format!("completion {id} of {line} was used or cancelled; expected one that is pending");
-            return Err(Refusal::new(RefusalKind::Gone, detail));
-        }
-        self.completions.remove(&id);
-        self.replied(request, Outcome::Done);
-        Ok(())
-    }
-
-    /// Looks whether the party of a completion is free, and calls back if so.
-    pub(super) fn call_back(&mut self, now: Moment, id: u64) {
-        let Some(pending) = self.completions.get(&id) else { return };
-        let (line, mode) = (pending.line, pending.mode);
-        let far = self.find(&pending.target);
-        let caller = Party { address: Some(pending.target.clone()), ..Party::default() };
-        let is_free = match &far {
-            Ok(FarEnd::Line { line, .. }) => {
-                let is_idle = !self.calls.values().any(|call| call.line == *line);
-                is_idle && self.serves(*line)
-            }
-            _ => true,
-        };
-        // The asking line has to have hung up as well.
-        let is_calling =
-            self.calls.values().any(|call| call.line == line && call.info.called.address == caller.address);
-        if !self.is_open(line) {
-            self.completions.remove(&id);
-        } else if !is_free || is_calling {
-            self.alarms.set(now + CALL_BACK_AFTER, Alarm::CallBack { id });
-        } else if let (Ok(far), CompletionMode::CallBack) = (far, mode) {
-            self.completions.remove(&id);
-            self.offer_about(line, caller, far, CallReason::CallCompletion, |info| {
-                info.completion = Some(id)
-            });
-        } else {
-            // A message was left and the party can be reached again: the request has done its work.
-            self.completions.remove(&id);
-            self.out.push_back(TspEvent::CompletionGone { line, id });
-        }
-    }
-
-    /// A line is closed or gone: nobody is called back.
-    pub(super) fn forget_completions(&mut self, line: LineKey) {
-        self.completions.retain(|_, pending| pending.line != line);
     }
 }

@@ -29,6 +29,18 @@ impl PhoneSet {
         Self { name, rows: vec![String::new(); usize::from(DISPLAY.0)] }
     }
 
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    /// Writes the top row anew; gives what the display shows then, if that is news.
+    pub(super) fn show(&mut self, text: &str) -> Option<String> {
+        let row: String = text.chars().take(usize::from(DISPLAY.1)).collect();
+        let top = self.rows.first_mut().filter(|top| **top != row)?;
+        *top = row;
+        Some(self.rows.join("\n"))
+    }
+
     /// The event that tells of it.
     pub(super) fn announced(&self, phone: PhoneKey) -> TspEvent {
         let caps =

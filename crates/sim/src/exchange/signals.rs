@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use offhook_spi::{
-    CallKey, CallParams, Cause, Digit, DigitMode, Gather, GatherEnd, GenerationEnd, Moment, Op, Opaque,
-    Outcome, Refusal, RefusalKind, Treatment, TspEvent,
+    CallKey, CallParams, Cause, Digit, DigitMode, Gather, GatherEnd, GenerationEnd, MediaAction, Moment, Op,
+    Opaque, Outcome, Refusal, RefusalKind, Tone, Treatment, TspEvent,
 };
 
 use super::calls::Asked;
@@ -24,6 +24,9 @@ const LONGEST_DIGIT: Duration = Duration::from_secs(1);
 const MOST_DIGITS: usize = 256;
 /// Bytes of user data that fit in one message (ITU-T Q.931 section 4.5.30).
 const MOST_USER_DATA: usize = 128;
+/// What stands for music, in hertz.
+pub(super) const MUSIC: f32 = 440.0;
+const LONGEST_TONE: Duration = Duration::from_secs(60);
 /// The best quality the exchange has: one 64 kbit/s channel.
 const MOST_BITS: u64 = 64_000;
 
@@ -47,8 +50,11 @@ struct Gathering {
 
 #[derive(Debug)]
 struct Generation {
+    /// Those that are still to come; none while a tone sounds.
     digits: VecDeque<Digit>,
     each: Duration,
+    is_paused: bool,
+    /// Alarms with another ticket are void.
     ticket: u64,
 }
 
@@ -75,7 +81,7 @@ impl Exchange {
         call.signals.ticket += 1;
         let ticket = call.signals.ticket;
         let each = duration.unwrap_or(USUAL_DIGIT).clamp(SHORTEST_DIGIT, LONGEST_DIGIT);
-        call.signals.generation = Some(Generation { digits: digits.into(), each, ticket });
+        call.signals.generation = Some(Generation { digits: digits.into(), each, is_paused: false, ticket });
         self.alarms.set(now + each, Alarm::Generate { call: key, ticket });
         Ok(())
     }
@@ -87,6 +93,12 @@ impl Exchange {
             return;
         };
         let (digit, each) = (generation.digits.pop_front(), generation.each);
+        if digit.is_none() {
+            self.heard(now, key, Sound::Tone { frequency: None });
+        }
+        let Some(generation) = self.calls.get(&key).and_then(|call| call.signals.generation.as_ref()) else {
+            return;
+        };
         if generation.digits.is_empty() {
             self.end_generation(key, GenerationEnd::Done);
         } else {
@@ -94,6 +106,41 @@ impl Exchange {
         }
         if let Some(digit) = digit {
             self.heard(now, key, Sound::Digit { digit });
+        }
+    }
+
+    /// A tone goes to the far end; of several frequencies the first stands for all.
+    pub(super) fn generate_tone(&mut self, now: Moment, asked: &Asked, tone: Option<Tone>) {
+        let key = asked.call;
+        self.done(asked);
+        self.end_generation(key, GenerationEnd::Cancelled);
+        let (Some(tone), Some(call)) = (tone, self.calls.get_mut(&key)) else { return };
+        call.signals.ticket += 1;
+        let ticket = call.signals.ticket;
+        let each = tone.duration.clamp(SHORTEST_DIGIT, LONGEST_TONE);
+        call.signals.generation =
+            Some(Generation { digits: VecDeque::new(), each, is_paused: false, ticket });
+        self.alarms.set(now + each, Alarm::Generate { call: key, ticket });
+        self.heard(now, key, Sound::Tone { frequency: tone.frequencies.first().copied() });
+    }
+
+    /// What plays in signalling is steered: what stands still goes on with the digit at which it stopped.
+    pub(super) fn control(&mut self, key: CallKey, action: MediaAction) {
+        if action == MediaAction::Stop {
+            return self.end_generation(key, GenerationEnd::Cancelled);
+        }
+        let now = self.now;
+        let Some(signals) = self.calls.get_mut(&key).map(|call| &mut call.signals) else { return };
+        let Some(generation) = &mut signals.generation else { return };
+        let was = std::mem::replace(&mut generation.is_paused, action == MediaAction::Pause);
+        if was == generation.is_paused {
+            return;
+        }
+        signals.ticket += 1;
+        generation.ticket = signals.ticket;
+        if was {
+            let (ticket, each) = (generation.ticket, generation.each);
+            self.alarms.set(now + each, Alarm::Generate { call: key, ticket });
         }
     }
 
@@ -239,7 +286,7 @@ impl Exchange {
         self.done(asked);
         let frequency = match treatment {
             Treatment::Busy => Some(480.0),
-            Treatment::Music => Some(440.0),
+            Treatment::Music => Some(MUSIC),
             Treatment::Ringback => Some(425.0),
             _ => None,
         };

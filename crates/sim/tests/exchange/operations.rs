@@ -1,141 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The operations of the simulated exchange, asked of it directly: what a TSP is told and tells.
+//! Every operation of the exchange, and random sequences of them.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
-
-use std::time::Duration;
-
-use offhook_sim::{Exchange, ExchangeConfig, ExchangeInput, Script, Step, TspWatch, digits};
+use offhook_sim::{ExchangeInput, Script, Step, digits};
 use offhook_spi::{
     Address, AddressIndex, CallKey, CallOp, CallParams, CallState, Cause, Completion, CompletionMode,
-    ForwardRule, ForwardWhen, Gather, GatherEnd, GenerationEnd, LineKey, LineOp, Machine, Moment, Opaque,
-    Outcome, Party, PickupTarget, Refusal, RefusalKind, Reply, RequestId, SchemaId, StateKind, TspCommand,
-    TspEvent, Version,
+    ForwardRule, ForwardWhen, Gather, GatherEnd, GenerationEnd, LineKey, LineOp, Machine, Opaque, Outcome,
+    Party, PickupTarget, Refusal, RefusalKind, RequestId, SchemaId, StateKind, TspCommand, TspEvent,
 };
 use proptest::prelude::*;
 
-const SECOND: Duration = Duration::from_secs(1);
-const ALICE: LineKey = LineKey(1);
-const BOB: LineKey = LineKey(2);
-const CAROL: LineKey = LineKey(3);
-
-struct Bench {
-    now: Moment,
-    exchange: Exchange,
-    watch: TspWatch,
-    requests: u64,
-    events: Vec<TspEvent>,
-    states: std::collections::BTreeMap<CallKey, CallState>,
-}
-
-fn key(serial: u64) -> CallKey {
-    CallKey::core(serial)
-}
-
-impl Bench {
-    fn new() -> Self {
-        let lines = ["alice", "bob", "carol"].map(str::to_owned).to_vec();
-        let config = ExchangeConfig { lines, media: false, ..ExchangeConfig::default() };
-        let mut bench = Self {
-            now: Moment::ZERO,
-            exchange: Exchange::new(config),
-            watch: TspWatch::default(),
-            requests: 0,
-            events: Vec::new(),
-            states: std::collections::BTreeMap::new(),
-        };
-        bench.command(TspCommand::Hello { version: Version::CURRENT });
-        for line in [ALICE, BOB, CAROL] {
-            bench.requests += 1;
-            bench.command(TspCommand::Open { request: RequestId(bench.requests), line });
-        }
-        bench
-    }
-
-    fn command(&mut self, command: TspCommand) {
-        self.watch.command(&command);
-        self.exchange.handle(self.now, ExchangeInput::Command(command));
-        self.collect();
-    }
-
-    fn collect(&mut self) {
-        while let Some(event) = self.exchange.poll() {
-            self.watch.event(&event);
-            if let TspEvent::CallState { call, state, .. } | TspEvent::NewCall { call, state, .. } = &event {
-                self.states.insert(*call, state.clone());
-            }
-            self.events.push(event);
-        }
-    }
-
-    fn ask(&mut self, line: LineKey, call: CallKey, op: CallOp) -> Result<(), Refusal> {
-        self.requests += 1;
-        let request = RequestId(self.requests);
-        self.events.clear();
-        self.command(TspCommand::Call { request, line, call, session: None, op });
-        let reply = self.events.iter().find_map(|event| match event {
-            TspEvent::Reply { request: of, result } if *of == request => Some(result.clone()),
-            _ => None,
-        });
-        reply.unwrap_or(Reply::DONE).into_result().map(drop)
-    }
-
-    fn make(&mut self, line: LineKey, call: CallKey, to: &str) {
-        self.ask(line, call, make_call(to)).unwrap();
-    }
-
-    fn run_for(&mut self, duration: Duration) {
-        let end = self.now + duration;
-        while let Some(next) = self.exchange.deadline().filter(|next| *next <= end) {
-            self.now = self.now.max(next);
-            self.exchange.handle_timeout(self.now);
-            self.collect();
-        }
-        self.now = end;
-    }
-
-    /// The newest call that was offered on a line.
-    fn offered(&self, line: LineKey) -> CallKey {
-        let offered = self.events.iter().rev().find_map(|event| match event {
-            TspEvent::NewCall { line: on, call, .. } if *on == line => Some(*call),
-            _ => None,
-        });
-        offered.unwrap()
-    }
-
-    fn state(&self, call: CallKey) -> StateKind {
-        self.states.get(&call).unwrap().kind()
-    }
-
-    /// One line calls another, which answers; both keys.
-    fn talk(&mut self, from: LineKey, call: CallKey, to: (LineKey, &str)) -> CallKey {
-        self.make(from, call, to.1);
-        let other = self.offered(to.0);
-        self.ask(to.0, other, CallOp::Answer).unwrap();
-        assert_eq!((self.state(call), self.state(other)), (StateKind::Connected, StateKind::Connected));
-        other
-    }
-
-    fn drop_call(&mut self, line: LineKey, call: CallKey) {
-        self.ask(line, call, CallOp::Drop { cause: None }).unwrap();
-    }
-
-    fn close_all(&mut self) {
-        for line in [ALICE, BOB, CAROL] {
-            self.command(TspCommand::Close { line });
-        }
-    }
-
-    fn assert_clean(&self) {
-        assert_eq!(self.watch.breaches(), Vec::<String>::new());
-        assert_eq!(self.watch.leftovers(), Vec::<String>::new());
-        assert_eq!(self.exchange.live(), 0);
-    }
-}
-
-fn make_call(to: &str) -> CallOp {
-    CallOp::MakeCall { to: Address::new(to), params: Box::default() }
-}
+use crate::bench::{ALICE, BOB, Bench, CAROL, SECOND, key, make_call, outcome};
 
 fn consult(consultation: CallKey, to: Option<&str>) -> CallOp {
     CallOp::SetupTransfer { consultation, to: to.map(Address::new), params: Box::new(CallParams::default()) }
@@ -393,14 +267,6 @@ fn ask_line(bench: &mut Bench, line: LineKey, op: LineOp) -> Result<Outcome, Ref
         _ => None,
     });
     reply.unwrap().into_result()
-}
-
-fn outcome(bench: &Bench) -> Outcome {
-    let done = bench.events.iter().find_map(|event| match event {
-        TspEvent::Reply { result: Reply::Done(outcome), .. } => Some(outcome.clone()),
-        _ => None,
-    });
-    done.unwrap()
 }
 
 fn rule(when: ForwardWhen, to: Option<&str>) -> ForwardRule {
