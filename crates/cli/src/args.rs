@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The words of the command line.
 
+mod calls;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use calls::{CallVerb, Calls, LineVerb, Phone, PhoneVerb, Server, Switch};
 
 /// The telephone layer for programs.
 #[derive(Debug, Parser)]
@@ -33,11 +37,14 @@ pub(crate) enum Command {
     Answer(Answer),
     /// Just dial this: the running server makes the call
     Dial(Dial),
-    /// List the lines, or show all about one
-    #[command(subcommand)]
+    /// What happens on calls of the running server, and every operation on them
+    Calls(Calls),
+    /// List the lines, show all about one, or ask one of the running server for something
     Line(Line),
     /// Say what a line dials for a number, and why
     Number(Number),
+    /// Telephone sets of the running server
+    Phone(Phone),
     /// Ask a provider whether it keeps the contract
     #[command(subcommand)]
     Provider(Provider),
@@ -120,8 +127,16 @@ pub(crate) struct Answer {
     pub(crate) calls: Option<u64>,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct Line {
+    #[command(flatten)]
+    pub(crate) server: Server,
+    #[command(subcommand)]
+    pub(crate) what: LineWhat,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum Line {
+pub(crate) enum LineWhat {
     /// List the lines
     List,
     /// Show all about one line
@@ -129,6 +144,8 @@ pub(crate) enum Line {
         /// Its name
         line: String,
     },
+    #[command(flatten)]
+    Verb(LineVerb),
 }
 
 #[derive(Args, Debug)]

@@ -74,6 +74,8 @@ enum Kind {
 struct Sim {
     enabled: bool,
     lines: Vec<String>,
+    /// Telephone sets.
+    phones: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -150,7 +152,7 @@ impl Dialling {
 
 impl Default for Sim {
     fn default() -> Self {
-        Self { enabled: true, lines: vec!["sim".to_owned()] }
+        Self { enabled: true, lines: vec!["sim".to_owned()], phones: vec!["desk".to_owned()] }
     }
 }
 
@@ -205,7 +207,11 @@ impl Config {
         let mut builder =
             Offhook::builder().sip(self.sip).rtp(self.rtp).policy(self.policy.into_switch_config());
         if self.sim.enabled {
-            builder = builder.sim(ExchangeConfig { lines: self.sim.lines, ..ExchangeConfig::default() });
+            builder = builder.sim(ExchangeConfig {
+                lines: self.sim.lines,
+                phones: self.sim.phones,
+                ..ExchangeConfig::default()
+            });
         }
         for outside in self.providers {
             let added = outside.add_to(builder).await;

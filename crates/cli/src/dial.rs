@@ -33,8 +33,7 @@ pub(crate) async fn run(show: Show, dialling: &Dialling, args: &args::Dial) -> R
         }
     };
     let words = format!("{} calls {}", line.stable_id, target.words(&args.target));
-    let object =
-        json!({"call": call, "line": line.stable_id, "target": args.target, "dialled": target.shown});
+    let object = json!({"call": call, "id": call.to_string(), "line": line.stable_id, "target": args.target, "dialled": target.shown});
     show.event("calling", &words, object);
     if args.detach {
         remote.ask(Ask::Deallocate { call, keep: true }).await?;
@@ -81,7 +80,7 @@ async fn follow(show: Show, remote: &mut Remote, mine: CallId) -> Result<Cause, 
         if call != mine {
             continue;
         }
-        let object = json!({"call": call, "state": state.kind()});
+        let object = json!({"call": call, "id": call.to_string(), "state": state.kind()});
         show.event("state", &format!("  {state}"), object);
         match state {
             CallState::Disconnected { cause: why } => cause = why,

@@ -6,15 +6,25 @@ use serde_json::json;
 use offhook::{App, Interest, Line, LineRecord, Told};
 use offhook_spi::{MediaSet, Service, WatchedState};
 
-use crate::args;
+use crate::args::{self, LineWhat, Server};
 use crate::exit;
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
 use crate::show::Show;
+use crate::visit::Visit;
+
+/// The same of the lines of a running server.
+pub(crate) async fn of_server(show: Show, server: Server, what: LineWhat) -> Result<(), Failure> {
+    let mut visit = Visit::begin(server.server).await?;
+    match what {
+        LineWhat::Show { line } => show_one(show, &visit.line(&line).await?)?,
+        _ => list(show, visit.lines().await?)?,
+    }
+    visit.leave().await
+}
 
 /// Lists all lines.
-pub(crate) async fn list(show: Show, app: &App) -> Result<(), Failure> {
-    let lines = app.lines().await?;
+pub(crate) fn list(show: Show, lines: Vec<LineRecord>) -> Result<(), Failure> {
     if lines.is_empty() {
         show.text("no lines; add some to the configuration file (see --config)");
     }
@@ -27,15 +37,14 @@ pub(crate) async fn list(show: Show, app: &App) -> Result<(), Failure> {
 }
 
 /// Shows all about one line.
-pub(crate) async fn show_one(show: Show, app: &App, name: &str) -> Result<(), Failure> {
-    let line = app.line(name).await?.details().await?;
+pub(crate) fn show_one(show: Show, line: &LineRecord) -> Result<(), Failure> {
     let mut text = format!(
         "{} ({} of provider {})\n  address     {}\n  service     {}\n  calls       {}",
         line.stable_id,
         line.line,
         line.provider,
-        address(&line),
-        service(&line),
+        address(line),
+        service(line),
         line.calls
     );
     if let Some(session) = &line.caps.session {

@@ -4,6 +4,7 @@
 mod answer;
 mod args;
 mod call;
+mod calls;
 mod config;
 mod demo;
 mod dial;
@@ -11,11 +12,14 @@ mod exit;
 mod failure;
 mod interrupts;
 mod line;
+mod line_verbs;
 mod number;
+mod phone;
 mod provider;
 mod serve;
 mod show;
 mod trace;
+mod visit;
 
 use std::process::ExitCode;
 
@@ -23,7 +27,7 @@ use clap::Parser;
 use offhook::{App, Offhook};
 use serde_json::json;
 
-use args::{Cli, Command, Line};
+use args::{Cli, Command, LineWhat};
 use config::{Config, Dialling};
 use failure::Failure;
 use show::Show;
@@ -46,6 +50,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(show: Show, cli: Cli) -> Result<(), Failure> {
+    let Some(cli) = visit(show, cli).await? else { return Ok(()) };
     match &cli.command {
         Command::Demo(demo) => return demo::run(show, demo, cli.trace.as_deref()).await,
         Command::Provider(args::Provider::Test(args)) => return provider::test(show, args).await,
@@ -72,6 +77,22 @@ async fn run(show: Show, cli: Cli) -> Result<(), Failure> {
     outcome
 }
 
+/// What only asks the running server; gives back any other command.
+async fn visit(show: Show, mut cli: Cli) -> Result<Option<Cli>, Failure> {
+    cli.command = match cli.command {
+        Command::Calls(args) => return calls::run(show, args).await.map(|()| None),
+        Command::Phone(args) => return phone::run(show, args).await.map(|()| None),
+        Command::Line(args::Line { server, what: LineWhat::Verb(verb) }) => {
+            return line_verbs::run(show, server, verb).await.map(|()| None);
+        }
+        Command::Line(args::Line { server, what }) if server.server.is_some() => {
+            return line::of_server(show, server, what).await.map(|()| None);
+        }
+        other => other,
+    };
+    Ok(Some(cli))
+}
+
 async fn serve(
     show: Show,
     server: &Offhook,
@@ -91,14 +112,19 @@ async fn serve(
             let line = line::choose(app, args.from.as_deref(), &args.target).await?;
             call::run(show, &line, dialling, &args).await
         }
-        Command::Line(Line::List) => line::list(show, app).await,
-        Command::Line(Line::Show { line }) => line::show_one(show, app, &line).await,
+        Command::Line(args) => match args.what {
+            LineWhat::List => line::list(show, app.lines().await?),
+            LineWhat::Show { line } => line::show_one(show, &app.line(&line).await?.details().await?),
+            LineWhat::Verb(_) => Ok(()),
+        },
         Command::Register(args) => line::register(show, app, &args).await,
         Command::Serve(args) => serve::run(show, server, app, args.socket).await,
         Command::Watch(args) => line::watch(show, app, args.line.as_deref()).await,
-        Command::Demo(_)
+        Command::Calls(_)
+        | Command::Demo(_)
         | Command::Dial(_)
         | Command::Number(_)
+        | Command::Phone(_)
         | Command::Provider(_)
         | Command::Trace(_) => Ok(()),
     }

@@ -1,54 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One server, applications in several processes: the program serves, the program watches, and this test owns.
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-/// A running `offhook`, interrupted and waited for at the end.
-struct Program {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Program {
-    fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_offhook"))
-            .current_dir(std::env::temp_dir())
-            .arg("--json")
-            .args(args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
-    }
-
-    /// The next object that it prints of which this is true.
-    fn prints(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
-        self.lines
-            .by_ref()
-            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
-            .find(wanted)
-            .expect("it ended before it printed that")
-    }
-
-    fn interrupt(mut self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-    }
-}
+use crate::program::Program;
 
 /// An application written in this test: lines of JSON and nothing else.
 struct Application {
