@@ -20,7 +20,7 @@ const RULES: &[Rule] = &[
     Rule { package: "offhook-media", may_use: &["offhook-spi"], outside: 6 },
     Rule { package: "offhook-numbers", may_use: &[], outside: 3 },
     Rule { package: "offhook-sim", may_use: &["offhook-core", "offhook-spi"], outside: 4 },
-    Rule { package: "offhook-sip", may_use: &["offhook-sipcore", "offhook-spi"], outside: 5 },
+    Rule { package: "offhook-sip", may_use: &["offhook-sipcore", "offhook-spi"], outside: 7 },
     Rule { package: "offhook-rtp", may_use: &["offhook-media", "offhook-spi"], outside: 5 },
     Rule {
         package: "offhook",

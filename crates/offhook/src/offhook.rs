@@ -97,6 +97,8 @@ impl Offhook {
         let parameter = match bound.transport {
             offhook_sip::Transport::Tcp => ";transport=tcp",
             offhook_sip::Transport::Tls => ";transport=tls",
+            offhook_sip::Transport::Ws => ";transport=ws",
+            offhook_sip::Transport::Wss => ";transport=wss",
             _ => "",
         };
         Ok(format!("sip:{user}@{}{parameter}", bound.address))

@@ -21,11 +21,13 @@ use serde::{Deserialize, Deserializer};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SipConfig {
-    /// Sockets: `udp:127.0.0.1:5060`, `tcp:…`, `tls:…`; port 0 takes a free one.
+    /// Sockets: `udp:127.0.0.1:5060`, `tcp:…`, `tls:…`, `ws:…` and `wss:…` for browsers; port 0 takes a free one.
     pub listen: Vec<Listen>,
     /// Our address as others see it, where a socket listens on every interface.
     pub advertise: Option<IpAddr>,
-    /// Certificates, needed by `tls` sockets and to trust others.
+    /// What servers call the place of SIP in a WebSocket address: `/`, `/ws`.
+    pub web_socket_path: String,
+    /// Certificates, needed by `tls` and `wss` sockets and to trust others.
     pub tls: TlsConfig,
     /// What `User-Agent` and `Server` say; empty says nothing.
     pub product: String,
@@ -52,6 +54,7 @@ impl Default for SipConfig {
                 Listen { transport: Transport::Tcp, address: SocketAddr::from(([127, 0, 0, 1], 0)) },
             ],
             advertise: None,
+            web_socket_path: "/".to_owned(),
             tls: TlsConfig::default(),
             product: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
             name_servers: Vec::new(),
@@ -167,6 +170,8 @@ pub(crate) fn transport(word: &str) -> Option<Transport> {
         "udp" => Some(Transport::Udp),
         "tcp" => Some(Transport::Tcp),
         "tls" => Some(Transport::Tls),
+        "ws" => Some(Transport::Ws),
+        "wss" => Some(Transport::Wss),
         _ => None,
     }
 }
@@ -291,7 +296,7 @@ pub struct LineConfig {
     /// Called numbers that belong to a trunk, where its peers have several: `*` stands for any characters, `?`
     /// for one. Empty takes all that the other trunks of the peer do not name.
     pub numbers: Vec<String>,
-    /// The transport to prefer: `udp`, `tcp` or `tls`.
+    /// The transport to prefer: `udp`, `tcp`, `tls`, `ws` or `wss`.
     pub transport: Option<String>,
     /// Who carries its media.
     pub media: LineMedia,

@@ -2,10 +2,12 @@
 //! Sockets, connections, name look-ups and the clock of the SIP provider: one task around the machine.
 
 mod names;
+mod opened;
 mod serve;
 mod stream;
 mod tls;
 mod unreached;
+mod web_socket;
 
 use std::fmt;
 use std::io;
@@ -38,6 +40,8 @@ pub struct SipTsp {
     tls: Tls,
     names: Names,
     connections: usize,
+    /// Where servers have SIP in a WebSocket.
+    path: Arc<str>,
 }
 
 /// Where a provider listens, with the ports it got.
@@ -73,6 +77,18 @@ impl BoundAddresses {
     #[must_use]
     pub fn tls(&self) -> Option<SocketAddr> {
         self.first(Transport::Tls)
+    }
+
+    /// The first WebSocket.
+    #[must_use]
+    pub fn ws(&self) -> Option<SocketAddr> {
+        self.first(Transport::Ws)
+    }
+
+    /// The first WebSocket over TLS.
+    #[must_use]
+    pub fn wss(&self) -> Option<SocketAddr> {
+        self.first(Transport::Wss)
     }
 
     fn first(&self, transport: Transport) -> Option<SocketAddr> {
@@ -143,8 +159,8 @@ impl SipTsp {
                     (socket.local_addr().map_err(failed)?, Ok(Arc::new(socket)))
                 }
                 transport => {
-                    if transport == Transport::Tls && !tls.can_serve() {
-                        let detail = "a tls socket needs tls.certificate and tls.key".to_owned();
+                    if transport.is_secure() && !tls.can_serve() {
+                        let detail = "a tls or wss socket needs tls.certificate and tls.key".to_owned();
                         return Err(ConfigError(detail).into());
                     }
                     let listener = TcpListener::bind(listen.address).await.map_err(failed)?;
@@ -161,8 +177,9 @@ impl SipTsp {
         let mut all: Vec<Socket> = sockets.iter().map(|(socket, _)| *socket).collect();
         all.extend(listeners.iter().map(|(socket, _)| *socket));
         let connections = config.limits.connections;
+        let path = Arc::from(config.web_socket_path.as_str());
         let machine = SipMachine::new(config, all, seed()?)?;
-        Ok((Self { machine, sockets, listeners, tls, names, connections }, bound))
+        Ok((Self { machine, sockets, listeners, tls, names, connections, path }, bound))
     }
 }
 
@@ -236,10 +253,10 @@ impl Tsp for SipTsp {
         let (to_task, from_streams) = mpsc::channel(STREAM_QUEUE);
         let (to_answers, answers) = mpsc::channel(STREAM_QUEUE);
         for (socket, listener) in self.listeners {
-            let acceptor = (socket.transport == Transport::Tls).then(|| self.tls.acceptor()).flatten();
+            let acceptor = socket.transport.is_secure().then(|| self.tls.acceptor()).flatten();
             tokio::spawn(stream::listen(socket, listener, acceptor, to_task.clone(), self.connections));
         }
-        let connections = Connections::new(self.tls, to_task, self.connections);
+        let connections = Connections::new(self.tls, self.path, to_task, self.connections);
         let running = Running::new(
             self.machine,
             link,

@@ -16,7 +16,7 @@ pub(crate) struct Target {
     pub(crate) transport: Transport,
     pub(crate) address: SocketAddr,
     /// The domain that a certificate has to name: the one that was asked for, not what the name system made
-    /// of it (RFC 5922 section 4). Only with TLS, and not where an address was asked for.
+    /// of it (RFC 5922 section 4), and that a WebSocket is opened with. Not where an address was asked for.
     pub(crate) name: Option<Arc<str>>,
 }
 
@@ -108,6 +108,7 @@ impl Lookup {
         let usual = if self.allowed.contains(&usual) { usual } else { self.first_allowed(usual) };
         let chosen = match written {
             Some(Transport::Tcp) if self.secure => Some(Transport::Tls),
+            Some(Transport::Ws) if self.secure => Some(Transport::Wss),
             other => other,
         };
         if let Some(ip) = uri.ip() {
@@ -116,6 +117,10 @@ impl Lookup {
             self.found.push(Target { transport, address: SocketAddr::new(ip, port), name: None });
         } else if let Some(port) = uri.port() {
             let transport = chosen.unwrap_or(usual);
+            self.waiting.push_back(Pending::Host { host: self.host.clone(), port, transport });
+        } else if let Some(transport) = chosen.filter(|chosen| chosen.is_web_socket()) {
+            // Web servers are found by their name alone.
+            let port = transport.port();
             self.waiting.push_back(Pending::Host { host: self.host.clone(), port, transport });
         } else if let Some(transport) = chosen {
             let name = srv_name(&self.host, transport);
@@ -139,7 +144,8 @@ impl Lookup {
                 self.srv(rows.clone(), transport, last, tokens);
             }
             (Pending::Host { port, transport, .. }, Answer::Addresses(addresses)) => {
-                let name = (transport == Transport::Tls).then(|| Arc::from(self.host.as_str()));
+                let is_named = transport == Transport::Tls || transport.is_web_socket();
+                let name = is_named.then(|| Arc::from(self.host.as_str()));
                 let target = |ip: &IpAddr| Target {
                     transport,
                     address: SocketAddr::new(*ip, port),
@@ -264,6 +270,9 @@ mod tests {
             ("sip:a@192.0.2.1:5070;transport=tcp", at("192.0.2.1:5070", Transport::Tcp)),
             ("sips:a@192.0.2.1", at("192.0.2.1:5061", Transport::Tls)),
             ("sip:a@[2001:db8::1];transport=tls", at("[2001:db8::1]:5061", Transport::Tls)),
+            ("sip:a@192.0.2.1;transport=ws", at("192.0.2.1:80", Transport::Ws)),
+            ("sips:a@192.0.2.1;transport=ws", at("192.0.2.1:443", Transport::Wss)),
+            ("sip:a@192.0.2.1:8443;transport=wss", at("192.0.2.1:8443", Transport::Wss)),
         ] {
             assert_eq!(Lookup::start(&uri(text), &ALL).1, Step::Found(vec![wanted]), "{text}");
         }

@@ -143,6 +143,8 @@ pub(crate) struct SipMachine {
     tokens: Tokens,
     lines: Lines,
     sockets: Vec<Socket>,
+    /// Our host where nobody can reach us but by the connection that we have opened.
+    nowhere: String,
     /// Connections, by where they lead and which domain their certificate had to name.
     streams: HashMap<(Transport, SocketAddr, Option<Arc<str>>), FlowId>,
     calls: HashMap<u64, Call>,
@@ -174,6 +176,7 @@ impl SipMachine {
     pub(crate) fn new(config: SipConfig, sockets: Vec<Socket>, seed: [u8; 32]) -> Result<Self, ConfigError> {
         let mut tokens = Tokens::new(seed);
         let lines = Lines::new(&config.lines, &mut tokens)?;
+        let nowhere = format!("{:016x}.invalid", u64::from_le_bytes(tokens.bytes()));
         let agent_config = settings::agent(&config);
         let agent = Agent::new(agent_config, Tokens::new(tokens.bytes()));
         let gates = gate::Gates::new(&config.lines, &mut tokens);
@@ -184,6 +187,7 @@ impl SipMachine {
             tokens,
             lines,
             sockets,
+            nowhere,
             streams: HashMap::new(),
             calls: HashMap::new(),
             by_key: HashMap::new(),

@@ -26,9 +26,18 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub fn have(program: &str) -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));
+    told(found, &format!("the peer {program}"))
+}
+
+/// The same for a part of a peer, by its file.
+pub fn have_file(path: &str) -> bool {
+    told(Path::new(path).is_file(), path)
+}
+
+fn told(found: bool, what: &str) -> bool {
     assert!(
         found || std::env::var_os("OFFHOOK_REQUIRE_PEERS").is_none(),
-        "the peer {program} is required and not installed"
+        "{what} is required and not installed"
     );
     if !found {
         // Straight to the terminal: the test runner keeps what passing tests print.
@@ -38,8 +47,7 @@ pub fn have(program: &str) -> bool {
                 Ok(file) => Box::new(file),
                 Err(_) => Box::new(std::io::stderr()),
             };
-        let _ =
-            writeln!(terminal, "NOT TESTED: {program} is not installed, a test that needs it did nothing");
+        let _ = writeln!(terminal, "NOT TESTED: {what} is not installed, a test that needs it did nothing");
     }
     found
 }

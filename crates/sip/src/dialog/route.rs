@@ -48,15 +48,29 @@ pub(crate) fn hop_of(uri: &Uri) -> Box<str> {
 ///
 /// Only addresses written as numbers can be judged; names are looked up by the owner (RFC 3263).
 pub(crate) fn reach(uri: &Uri, flow: &Flow) -> Reach {
+    // A browser has no address of its own; it is where it came from (RFC 7118 section 5.2).
+    if flow.transport.is_web_socket() && is_nowhere(uri) {
+        return Reach::Here(*flow);
+    }
     let Some(remote) = address(uri) else { return Reach::Elsewhere };
-    if transport(uri) != Some(flow.transport) {
+    // `ws` in a URI is said of both kinds (RFC 7118 section 5.2).
+    let same = |wanted: Transport| {
+        wanted == flow.transport || (wanted.is_web_socket() && flow.transport.is_web_socket())
+    };
+    if !transport(uri).is_some_and(same) {
         return Reach::Elsewhere;
     }
     match flow.transport {
         Transport::Udp if remote.is_ipv4() == flow.local.is_ipv4() => Reach::Here(Flow { remote, ..*flow }),
-        Transport::Tcp | Transport::Tls if remote == flow.remote => Reach::Here(*flow),
-        Transport::Tcp | Transport::Tls | Transport::Udp => Reach::Elsewhere,
+        Transport::Udp => Reach::Elsewhere,
+        _ if remote == flow.remote => Reach::Here(*flow),
+        _ => Reach::Elsewhere,
     }
+}
+
+/// Whether a URI names a host that cannot be (RFC 2606 section 2).
+fn is_nowhere(uri: &Uri) -> bool {
+    uri.host().to_ascii_lowercase().ends_with(".invalid")
 }
 
 fn address(uri: &Uri) -> Option<SocketAddr> {
@@ -68,6 +82,8 @@ fn transport(uri: &Uri) -> Option<Transport> {
     let wanted = uri.param("transport").flatten().map(str::to_ascii_lowercase);
     match (uri.scheme().to_ascii_lowercase().as_str(), wanted.as_deref()) {
         ("sips", Some("tcp" | "tls") | None) | ("sip", Some("tls")) => Some(Transport::Tls),
+        ("sips", Some("ws" | "wss")) | ("sip", Some("wss")) => Some(Transport::Wss),
+        ("sip", Some("ws")) => Some(Transport::Ws),
         ("sip", Some("udp") | None) => Some(Transport::Udp),
         ("sip", Some("tcp")) => Some(Transport::Tcp),
         _ => None,

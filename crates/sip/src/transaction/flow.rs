@@ -21,6 +21,10 @@ pub enum Transport {
     Tls,
     /// UDP.
     Udp,
+    /// WebSocket over TCP (RFC 7118).
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
 }
 
 impl Transport {
@@ -31,6 +35,8 @@ impl Transport {
             Self::Tcp => ViaTransport::Tcp,
             Self::Tls => ViaTransport::Tls,
             Self::Udp => ViaTransport::Udp,
+            Self::Ws => ViaTransport::Ws,
+            Self::Wss => ViaTransport::Wss,
         }
     }
 
@@ -38,7 +44,7 @@ impl Transport {
     #[must_use]
     pub const fn is_stream(self) -> bool {
         match self {
-            Self::Tcp | Self::Tls => true,
+            Self::Tcp | Self::Tls | Self::Ws | Self::Wss => true,
             Self::Udp => false,
         }
     }
@@ -49,12 +55,26 @@ impl Transport {
         match self {
             Self::Tcp | Self::Udp => 5060,
             Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
         }
+    }
+
+    /// Whether messages travel in frames of a WebSocket.
+    #[must_use]
+    pub const fn is_web_socket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
+    /// Whether nobody on the way can read them.
+    #[must_use]
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
     }
 
     pub(crate) const fn reliability(self) -> Reliability {
         match self {
-            Self::Tcp | Self::Tls => Reliability::Reliable,
+            Self::Tcp | Self::Tls | Self::Ws | Self::Wss => Reliability::Reliable,
             Self::Udp => Reliability::Unreliable,
         }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! TCP and TLS connections: one task reads, one writes, each within bounds.
+//! Connections: one task reads, one writes, each within bounds. What WebSockets do otherwise is in `web_socket`.
 
 use std::collections::HashMap;
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use offhook_sipcore::agent::{Flow, FlowId, Transport};
+use offhook_sipcore::agent::{Flow, FlowId};
 use offhook_sipcore::bytes::Bytes;
 use offhook_sipcore::message::{Frame, Limits, Message, ParseError, StreamDecoder};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -15,7 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
+use super::opened::Opened;
 use super::tls::Tls;
+use super::web_socket;
 use crate::machine::Socket;
 
 /// Messages that may wait to be written to one connection; a peer that does not read loses it.
@@ -24,14 +26,15 @@ const WRITE_QUEUE: usize = 256;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a far end may be silent.
 #[derive(Clone, Copy, Debug)]
-struct Patience {
+pub(super) struct Patience {
     /// Before a ping goes out (RFC 5626 section 4.4.1).
-    quiet: Duration,
+    pub(super) quiet: Duration,
     /// Before its answer comes, likewise.
-    pong: Duration,
+    pub(super) pong: Duration,
 }
 
-const PATIENCE: Patience = Patience { quiet: Duration::from_secs(110), pong: Duration::from_secs(10) };
+pub(super) const PATIENCE: Patience =
+    Patience { quiet: Duration::from_secs(110), pong: Duration::from_secs(10) };
 
 /// What connections tell the provider's task.
 pub(super) enum FromStream {
@@ -60,13 +63,15 @@ pub(super) struct Connections {
     /// Whom certificates have to name.
     names: HashMap<FlowId, Arc<str>>,
     tls: Tls,
+    /// Where servers have SIP in a WebSocket.
+    path: Arc<str>,
     events: mpsc::Sender<FromStream>,
     most: usize,
 }
 
 impl Connections {
-    pub(super) fn new(tls: Tls, events: mpsc::Sender<FromStream>, most: usize) -> Self {
-        Self { writers: HashMap::new(), names: HashMap::new(), tls, events, most }
+    pub(super) fn new(tls: Tls, path: Arc<str>, events: mpsc::Sender<FromStream>, most: usize) -> Self {
+        Self { writers: HashMap::new(), names: HashMap::new(), tls, path, events, most }
     }
 
     pub(super) fn accepted(&mut self, flow: Flow, writer: mpsc::Sender<Bytes>) {
@@ -108,14 +113,15 @@ impl Connections {
         let _ = writer.try_send(bytes);
         self.writers.insert(flow.id, writer);
         let name = self.names.get(&flow.id).cloned();
-        tokio::spawn(connect(flow, name, self.tls.clone(), queue, self.events.clone()));
+        let host = (name, Arc::clone(&self.path));
+        tokio::spawn(connect(flow, host, self.tls.clone(), queue, self.events.clone()));
         Sent::Queued
     }
 }
 
 async fn connect(
     flow: Flow,
-    name: Option<Arc<str>>,
+    (name, path): (Option<Arc<str>>, Arc<str>),
     tls: Tls,
     queue: mpsc::Receiver<Bytes>,
     events: mpsc::Sender<FromStream>,
@@ -123,24 +129,23 @@ async fn connect(
     let opening = async {
         let stream = TcpStream::connect(flow.remote).await?;
         stream.set_nodelay(true)?;
-        Ok::<_, io::Error>(match flow.transport {
-            Transport::Tls => {
-                Opened::Secure(Box::new(tls.connect(stream, name.as_deref(), flow.remote).await?))
-            }
-            _ => Opened::Plain(stream),
-        })
+        let stream = match flow.transport.is_secure() {
+            true => Opened::Secure(Box::new(tls.connect(stream, name.as_deref(), flow.remote).await?)),
+            false => Opened::Plain(stream),
+        };
+        if !flow.transport.is_web_socket() {
+            return Ok::<_, io::Error>(stream);
+        }
+        let host = name.as_deref().map_or_else(|| flow.remote.to_string(), str::to_owned);
+        let opened = web_socket::ask(stream, &host, flow.remote.port(), &path).await?;
+        Ok(Opened::Web(Box::new(opened)))
     };
     match tokio::time::timeout(HANDSHAKE, opening).await {
-        Ok(Ok(Opened::Plain(stream))) => run(flow, stream, queue, events).await,
-        Ok(Ok(Opened::Secure(stream))) => run(flow, stream, queue, events).await,
+        Ok(Ok(Opened::Web(socket))) => web_socket::run(flow, *socket, queue, events).await,
+        Ok(Ok(stream)) => run(flow, stream, queue, events).await,
         // The provider's task may have ended; then nobody wants to know.
         _ => drop(events.send(FromStream::Failed { flow }).await),
     }
-}
-
-enum Opened {
-    Plain(TcpStream),
-    Secure(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
 /// Accepts connections on one listener, at most `most` at once.
@@ -173,22 +178,30 @@ pub(super) async fn listen(
             let _place = place;
             let _ = stream.set_nodelay(true);
             let (writer, queue) = mpsc::channel(WRITE_QUEUE);
-            match tls {
-                // A slow handshake holds up nobody: it has its own task and a time limit.
-                Some(tls) => {
-                    if let Ok(Ok(secure)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await
-                        && events.send(FromStream::Accepted { flow, writer }).await.is_ok()
-                    {
-                        run(flow, secure, queue, events).await;
-                    }
-                }
-                None => {
-                    if events.send(FromStream::Accepted { flow, writer }).await.is_ok() {
-                        run(flow, stream, queue, events).await;
-                    }
-                }
+            // A slow handshake holds up nobody: it has its own task and a time limit.
+            let Ok(Ok(opened)) = tokio::time::timeout(HANDSHAKE, shake(flow, stream, tls)).await else {
+                return;
+            };
+            if events.send(FromStream::Accepted { flow, writer }).await.is_err() {
+                return;
+            }
+            match opened {
+                Opened::Web(socket) => web_socket::run(flow, *socket, queue, events).await,
+                stream => run(flow, stream, queue, events).await,
             }
         });
+    }
+}
+
+/// Shakes hands as a listener of the transport does.
+async fn shake(flow: Flow, stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Opened> {
+    let stream = match tls {
+        Some(tls) => Opened::Accepted(Box::new(tls.accept(stream).await?)),
+        None => Opened::Plain(stream),
+    };
+    match flow.transport.is_web_socket() {
+        true => Ok(Opened::Web(Box::new(web_socket::accept(stream).await?))),
+        false => Ok(stream),
     }
 }
 
@@ -285,6 +298,8 @@ async fn read<R: AsyncRead + Unpin>(
 
 #[cfg(test)]
 mod tests {
+    use offhook_sipcore::agent::Transport;
+
     use super::*;
 
     const NONE: Patience = Patience { quiet: Duration::ZERO, pong: Duration::ZERO };

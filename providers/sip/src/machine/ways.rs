@@ -103,9 +103,15 @@ impl SipMachine {
             Some(public) if flow.transport == Transport::Udp => public,
             _ => flow.local,
         };
+        // Nobody can connect to us there: who has the connection uses that (RFC 7118 section 5.2).
+        let listens = self.sockets.iter().any(|socket| socket.transport == flow.transport);
+        if flow.transport.is_web_socket() && !listens {
+            return Uri::sip(Some(user), &self.nowhere, None).with_param("transport", Some("ws"));
+        }
         let uri = Uri::sip(Some(user), &host_of(address.ip()), Some(address.port()));
         match flow.transport {
             Transport::Udp => uri,
+            Transport::Ws | Transport::Wss => uri.with_param("transport", Some("ws")),
             Transport::Tls => uri.with_param("transport", Some("tls")),
             _ => uri.with_param("transport", Some("tcp")),
         }
