@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One registration (RFC 3261 section 10): register, refresh, follow our own address, back off, leave.
 
+mod outbound;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use offhook_sipcore::message::{Method, NameAddr, Request, Response, Status, Toke
 use offhook_spi::{Moment, Service};
 
 use crate::config::LineConfig;
+use outbound::Outbound;
 
 /// How long a registration shall last unless configured.
 const USUAL_EXPIRES: u32 = 300;
@@ -71,6 +74,7 @@ pub(crate) struct Registration {
     /// A contact of ours that calls do not reach any more, until the registrar has forgotten it.
     former: Option<Uri>,
     public: Option<SocketAddr>,
+    outbound: Outbound,
     call_id: String,
     tag: String,
     cseq: u32,
@@ -85,8 +89,16 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    pub(crate) fn new(line: &LineConfig, aor: Uri, registrar: Uri, tokens: &mut Tokens) -> Self {
+    /// `instance` is what the names of all telephones here are made of, where they shall outlive us.
+    pub(crate) fn new(
+        line: &LineConfig,
+        aor: Uri,
+        registrar: Uri,
+        instance: Option<&str>,
+        tokens: &mut Tokens,
+    ) -> Self {
         Self {
+            outbound: Outbound::new(line.outbound, instance, &line.name, tokens),
             aor,
             registrar,
             is_wanted: false,
@@ -114,6 +126,11 @@ impl Registration {
     /// Our address as the registrar sees it, where that is another than ours.
     pub(crate) const fn public(&self) -> Option<SocketAddr> {
         self.public
+    }
+
+    /// Whether the registrar sends calls by the connection that we opened (RFC 5626 section 4.3).
+    pub(crate) const fn is_outbound(&self) -> bool {
+        self.outbound.is_agreed
     }
 
     pub(crate) const fn alarm(&self) -> Option<Moment> {
@@ -289,6 +306,7 @@ impl Registration {
         }
         self.stage = Stage::On;
         self.former = None;
+        self.outbound.learn(response);
         let granted = self.granted(response);
         // Early enough for two more attempts, late enough not to bother.
         let pause = Duration::from_secs(u64::from(granted)).mul_f32(0.75).max(Duration::from_secs(1));
@@ -380,9 +398,13 @@ impl Registration {
         request.headers.push(name::CALL_ID, self.call_id.clone());
         request.headers.push(name::CSEQ, format!("{} REGISTER", self.cseq));
         if let Some(contact) = &self.contact {
-            request.headers.push(name::CONTACT, format!("<{contact}>;expires={expires}"));
+            let marks = self.outbound.marks(contact);
+            request.headers.push(name::CONTACT, format!("<{contact}>{marks};expires={expires}"));
+            self.outbound.announce(contact, &mut request.headers);
         }
-        if let Some(former) = &self.former {
+        // Where the flow is named, the new contact takes the place of the old one by itself.
+        let named = self.contact.as_ref().is_some_and(|contact| self.outbound.applies(contact));
+        if let Some(former) = self.former.as_ref().filter(|_| !named) {
             request.headers.push(name::CONTACT, format!("<{former}>;expires=0"));
         }
         request.headers.push(name::EXPIRES, expires.to_string());

@@ -25,6 +25,9 @@ pub struct SipConfig {
     pub listen: Vec<Listen>,
     /// Our address as others see it, where a socket listens on every interface.
     pub advertise: Option<IpAddr>,
+    /// What the names of our telephones are made of that registrars know them by (RFC 5626 section 4.1): any text
+    /// that no other installation has. The machine's own unless set.
+    pub instance: Option<String>,
     /// What servers call the place of SIP in a WebSocket address: `/`, `/ws`.
     pub web_socket_path: String,
     /// Certificates, needed by `tls` and `wss` sockets and to trust others.
@@ -54,6 +57,7 @@ impl Default for SipConfig {
                 Listen { transport: Transport::Tcp, address: SocketAddr::from(([127, 0, 0, 1], 0)) },
             ],
             advertise: None,
+            instance: None,
             web_socket_path: "/".to_owned(),
             tls: TlsConfig::default(),
             product: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -298,6 +302,9 @@ pub struct LineConfig {
     pub numbers: Vec<String>,
     /// The transport to prefer: `udp`, `tcp`, `tls`, `ws` or `wss`.
     pub transport: Option<String>,
+    /// Calls come by the connection that the account has opened (RFC 5626). Unless set, that is asked for where there
+    /// are connections.
+    pub outbound: Option<bool>,
     /// Who carries its media.
     pub media: LineMedia,
     /// Lets 180 be sent as soon as a call is offered; an application that calls `accept` itself sets it off.

@@ -141,7 +141,8 @@ impl SipTsp {
     ///
     /// # Errors
     /// [`BindError`] names the socket or the part of the configuration.
-    pub async fn bind(config: SipConfig) -> Result<(Self, BoundAddresses), BindError> {
+    pub async fn bind(mut config: SipConfig) -> Result<(Self, BoundAddresses), BindError> {
+        config.instance = config.instance.or_else(machine_id);
         let tls = Tls::new(&config.tls)?;
         let names = Names::new(&config.name_servers);
         let mut sockets = Vec::new();
@@ -224,6 +225,12 @@ fn route_out() -> IpAddr {
         socket.local_addr()
     };
     probe().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
+}
+
+/// A text that only this machine has, where the system keeps one (machine-id(5)).
+fn machine_id() -> Option<String> {
+    let text = std::fs::read_to_string("/etc/machine-id").ok()?;
+    Some(text.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 /// 32 bytes that nobody can guess, from the system.

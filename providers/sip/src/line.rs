@@ -71,7 +71,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn new(config: LineConfig, tokens: &mut Tokens) -> Result<Self, ConfigError> {
+    fn new(config: LineConfig, instance: Option<&str>, tokens: &mut Tokens) -> Result<Self, ConfigError> {
         let user = config.user.clone().unwrap_or_else(|| config.name.clone());
         let proxy = config.proxy.as_deref().map(|text| server_uri(&config, text)).transpose()?;
         let registration = match config.kind {
@@ -81,7 +81,7 @@ impl Line {
                 })?;
                 let aor = Uri::sip(Some(&user), domain_host(domain), domain_port(domain));
                 let registrar = server_uri(&config, config.registrar.as_deref().unwrap_or(domain))?;
-                Some(Box::new(Registration::new(&config, aor, registrar, tokens)))
+                Some(Box::new(Registration::new(&config, aor, registrar, instance, tokens)))
             }
             LineKind::Direct | LineKind::Trunk => None,
         };
@@ -181,7 +181,11 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    pub(crate) fn new(configs: &[LineConfig], tokens: &mut Tokens) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        configs: &[LineConfig],
+        instance: Option<&str>,
+        tokens: &mut Tokens,
+    ) -> Result<Self, ConfigError> {
         let mut lines = Self::default();
         let mut names = HashSet::new();
         for config in configs.iter().flat_map(LineConfig::expanded) {
@@ -191,7 +195,7 @@ impl Lines {
             if !names.insert(config.name.clone()) {
                 return Err(ConfigError(format!("two lines are called '{}'", config.name)));
             }
-            lines.add(Line::new(config, tokens)?);
+            lines.add(Line::new(config, instance, tokens)?);
         }
         Ok(lines)
     }

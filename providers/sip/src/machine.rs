@@ -175,7 +175,7 @@ pub(crate) struct SipMachine {
 impl SipMachine {
     pub(crate) fn new(config: SipConfig, sockets: Vec<Socket>, seed: [u8; 32]) -> Result<Self, ConfigError> {
         let mut tokens = Tokens::new(seed);
-        let lines = Lines::new(&config.lines, &mut tokens)?;
+        let lines = Lines::new(&config.lines, config.instance.as_deref(), &mut tokens)?;
         let nowhere = format!("{:016x}.invalid", u64::from_le_bytes(tokens.bytes()));
         let agent_config = settings::agent(&config);
         let agent = Agent::new(agent_config, Tokens::new(tokens.bytes()));

@@ -57,7 +57,8 @@ impl Algorithm {
     }
 
     /// The hash of some parts with colons between them, in lower-case hexadecimal.
-    pub(super) fn hash(self, parts: &[&[u8]]) -> String {
+    #[must_use]
+    pub fn hash(self, parts: &[&[u8]]) -> String {
         match self {
             Self::Md5 | Self::Md5Sess => hash::<Md5>(parts),
             Self::Sha256 | Self::Sha256Sess => hash::<Sha256>(parts),

@@ -8,7 +8,7 @@ const CONTACT: &str = "sip:me@192.0.2.1:5060";
 fn registration(tokens: &mut Tokens) -> Registration {
     let line = LineConfig::account("me", "example.org", "secret");
     let aor = "sip:me@example.org".parse().unwrap();
-    Registration::new(&line, aor, "sip:example.org".parse().unwrap(), tokens)
+    Registration::new(&line, aor, "sip:example.org".parse().unwrap(), None, tokens)
 }
 
 /// The REGISTERs among what is to be done.
@@ -186,4 +186,34 @@ fn a_contact_that_has_moved_is_taken_back() {
     let moved = sent(registration.done(Moment::ZERO, Some(&seen_at(&request, 200, 40_000)), &mut tokens));
     let contacts: Vec<&str> = moved[0].headers.all(name::CONTACT).collect();
     assert_eq!(contacts, ["<sip:me@198.51.100.7:40000>;expires=300", "<sip:me@192.0.2.1:5060>;expires=0"]);
+}
+
+#[test]
+fn who_opens_a_connection_names_it_and_hears_whether_calls_come_by_it() {
+    let mut tokens = Tokens::from_seed(1);
+    let mut registration = registration(&mut tokens);
+    registration.start();
+    let contact = format!("{CONTACT};transport=tcp");
+    let request =
+        sent(registration.located(Moment::ZERO, Some(contact.parse().unwrap()), &mut tokens)).remove(0);
+    let row = request.headers.get(name::CONTACT).unwrap();
+    assert!(row.contains(";+sip.instance=\"<urn:uuid:") && row.contains(">\";reg-id=1;expires="), "{row}");
+    assert!(
+        request.headers.lists(name::SUPPORTED, "outbound") && request.headers.lists(name::SUPPORTED, "path")
+    );
+    for (require, is_agreed) in [(None, false), (Some("outbound"), true), (None, false)] {
+        let mut response = request.response(Status::OK);
+        if let Some(tag) = require {
+            response.headers.push(name::REQUIRE, tag);
+        }
+        registration.stage = Stage::Waiting;
+        registration.done(Moment::ZERO, Some(&response), &mut tokens);
+        assert_eq!(registration.is_outbound(), is_agreed, "{require:?}");
+    }
+    // Another connection is another place of the same telephone: the old one needs no word.
+    registration.flow_lost(Moment::ZERO, &mut tokens);
+    let later = Moment::ZERO + FLOW_LOST;
+    let again = sent(registration.wake(later, &mut tokens)).remove(0);
+    assert_eq!(again.headers.all(name::CONTACT).count(), 1);
+    assert_eq!(again.headers.get(name::CONTACT), Some(row), "by the same name");
 }

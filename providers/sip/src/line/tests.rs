@@ -14,7 +14,7 @@ const ANYBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
 #[test]
 fn ten_thousand_lines_are_told_apart_by_their_users() {
     let config = LineConfig { count: Some(10_000), ..LineConfig::direct("desk") };
-    let lines = Lines::new(&[config], &mut Tokens::from_seed(1)).unwrap();
+    let lines = Lines::new(&[config], None, &mut Tokens::from_seed(1)).unwrap();
     for n in [1, 77, 9_999, 10_000] {
         let request = invite(&format!("sip:desk{n}@127.0.0.1"));
         let found = lines.find(&request, ANYBODY).unwrap();
@@ -25,7 +25,7 @@ fn ten_thousand_lines_are_told_apart_by_their_users() {
 
 #[test]
 fn an_escaped_user_is_the_same_user() {
-    let lines = Lines::new(&[LineConfig::direct("alice")], &mut Tokens::from_seed(1)).unwrap();
+    let lines = Lines::new(&[LineConfig::direct("alice")], None, &mut Tokens::from_seed(1)).unwrap();
     assert!(lines.find(&invite("sip:%61lice@127.0.0.1"), ANYBODY).is_some());
 }
 
@@ -44,7 +44,7 @@ fn a_trunk_takes_every_number_of_its_peer_and_of_nobody_else() {
 
 #[test]
 fn a_direct_line_is_announced_with_our_host_and_port() {
-    let lines = Lines::new(&[LineConfig::direct("desk")], &mut Tokens::from_seed(1)).unwrap();
+    let lines = Lines::new(&[LineConfig::direct("desk")], None, &mut Tokens::from_seed(1)).unwrap();
     let (key, line) = lines.iter().next().unwrap();
     let TspEvent::LineUp { caps, .. } = line.up(key, "127.0.0.1", Some(49_360)) else { panic!() };
     assert_eq!(caps.addresses[0].address, "sip:desk@127.0.0.1:49360");
@@ -54,14 +54,14 @@ fn a_direct_line_is_announced_with_our_host_and_port() {
 fn wrong_lines_are_named() {
     let mut tokens = Tokens::from_seed(1);
     let twice = [LineConfig::direct("a"), LineConfig::direct("a")];
-    assert_eq!(Lines::new(&twice, &mut tokens).unwrap_err().to_string(), "two lines are called 'a'");
+    assert_eq!(Lines::new(&twice, None, &mut tokens).unwrap_err().to_string(), "two lines are called 'a'");
     let account = LineConfig { kind: LineKind::Account, ..LineConfig::direct("b") };
-    let error = Lines::new(&[account], &mut tokens).unwrap_err().to_string();
+    let error = Lines::new(&[account], None, &mut tokens).unwrap_err().to_string();
     assert_eq!(error, "line 'b' is an account and has no domain; set domain");
 }
 
 fn lines(configs: &[LineConfig]) -> Lines {
-    Lines::new(configs, &mut Tokens::from_seed(1)).unwrap()
+    Lines::new(configs, None, &mut Tokens::from_seed(1)).unwrap()
 }
 
 /// The name of the line that a call to `uri`, at first to `to`, is for.

@@ -79,7 +79,7 @@ mod tests {
             ..LineConfig::direct("ours")
         };
         let mut gates = Gates::new(std::slice::from_ref(&config), &mut tokens);
-        let lines = Lines::new(&[config], &mut tokens).unwrap();
+        let lines = Lines::new(&[config], None, &mut tokens).unwrap();
         let line = lines.iter().next().unwrap().1;
         let request = Request::new(Method::INVITE, "sip:ours@192.0.2.1".parse().unwrap());
         let (status, headers) = gates.admit(Moment::ZERO, &request, line).unwrap_err();
