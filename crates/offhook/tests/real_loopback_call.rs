@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offhook::{
-    Builder, Call, CallState, Cause, ErrorKind, Interest, Line, Offhook, RtpConfig, SipConfig, Tone, trace,
+    Builder, Call, CallState, Cause, ErrorKind, Interest, Line, LineConfig, Offhook, RtpConfig, SampleRate,
+    SipConfig, Tone, trace,
 };
+use offhook_media::file::{Encoding, SoundSpec, WavWriter};
+use offhook_media::level::Level;
+use offhook_media::signal;
+use offhook_media::tone::Frequency;
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -90,6 +95,33 @@ async fn a_tone_is_heard_and_recorded_and_digits_arrive() {
     assert_eq!(timeout(PATIENCE, alice.ended()).await.unwrap(), Cause::NormalClearing);
     bench.end().await;
     std::fs::remove_file(recorded).unwrap();
+}
+
+#[tokio::test]
+async fn who_is_held_hears_the_music_of_the_line_and_nothing_else() {
+    let music = file("music.wav");
+    let rate = SampleRate::HZ_8000;
+    let samples = signal::tone(rate, Frequency::from_hertz(700.0), Level::from_dbov(-12.0), PATIENCE);
+    let output = std::fs::File::create(&music).unwrap();
+    let mut wav = WavWriter::new(output, SoundSpec::mono(Encoding::PcmS16, rate)).unwrap();
+    wav.write(&samples).unwrap();
+    wav.finish().unwrap();
+    let line = LineConfig { hold_music: Some(music.clone()), ..LineConfig::direct("alice") };
+    let alice = Offhook::builder().sip(SipConfig::default().with_line(line)).rtp(RtpConfig::default());
+    let bench = Bench::with(alice).await;
+    assert!(bench.from.details().await.unwrap().caps.ops.contains(offhook::spi::Op::HoldWithMusic));
+    let (alice, bob) = bench.connected().await;
+    let mut ears = bob.detect_tones(vec![tone(700.0)]).await.unwrap();
+    alice.hold().await.unwrap();
+    assert_eq!(ears.heard(PATIENCE).await.unwrap(), 0);
+    alice.unhold().await.unwrap();
+    let mut ears = bob.detect_tones(vec![tone(1_000.0)]).await.unwrap();
+    let _sounding = alice.tone(tone(1_000.0)).await.unwrap();
+    assert_eq!(ears.heard(PATIENCE).await.unwrap(), 0, "pure, so the music is over");
+    alice.hang_up().await.unwrap();
+    timeout(PATIENCE, bob.ended()).await.unwrap();
+    bench.end().await;
+    std::fs::remove_file(music).unwrap();
 }
 
 #[tokio::test]

@@ -71,6 +71,12 @@ pub enum SdpMessage {
     },
     /// To the MSP: the session takes part in no bridge any more; a bridge ends with its last session.
     Leave,
+    /// To the MSP: from now on the far end hears this file, again and again, instead of what files and programs on the
+    /// outgoing stream say; those stand still meanwhile.
+    Music {
+        /// A WAV file, seen from the MSP's process; `None` lets the terminals speak again.
+        path: Option<String>,
+    },
     /// To the MSP: the last offer came to nothing, what was agreed before stands (RFC 3264 section 8).
     Rollback,
     /// To the TSP: the offer or answer cannot be used (SIP says 488).

@@ -83,6 +83,8 @@ pub(crate) enum Output {
     Listen { session: SessionKey, ear: Ear },
     /// Read the figures of a leg; [`Input::Measured`] follows.
     Measure { session: SessionKey },
+    /// Let the far end hear a file instead of the terminals, or the terminals again.
+    Music { session: SessionKey, path: Option<String> },
     /// Open a leg; [`Input::Opened`] follows before any other input.
     Open { session: SessionKey },
     /// Change what a leg receives and sends.

@@ -582,6 +582,15 @@ fn a_party_joins_a_bridge_of_its_line_and_leaves_it() {
 }
 
 #[test]
+fn music_is_played_and_ends_as_the_tsp_says() {
+    let mut rig = Rig::talking();
+    for path in [Some("music.wav".to_owned()), None] {
+        let outputs = rig.relay(SdpMessage::Music { path: path.clone() });
+        assert_eq!(outputs, [Output::Music { session: SESSION, path }]);
+    }
+}
+
+#[test]
 fn in_our_own_place_sound_flows_without_a_far_end() {
     let mut rig = Rig::new(RtpConfig::default());
     assert_eq!(rig.create(SESSION), Reply::DONE);

@@ -305,6 +305,11 @@ pub struct LineConfig {
     /// Calls come by the connection that the account has opened (RFC 5626). Unless set, that is asked for where there
     /// are connections.
     pub outbound: Option<bool>,
+    /// A WAV file that those hear whom we hold; silence unless set.
+    pub hold_music: Option<PathBuf>,
+    /// Whether a second call may come in while there is one; without, its caller hears busy, or is sent where the
+    /// rule for busy says. It may unless set.
+    pub call_waiting: Option<bool>,
     /// Who carries its media.
     pub media: LineMedia,
     /// Lets 180 be sent as soon as a call is offered; an application that calls `accept` itself sets it off.

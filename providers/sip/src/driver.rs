@@ -143,6 +143,7 @@ impl SipTsp {
     /// [`BindError`] names the socket or the part of the configuration.
     pub async fn bind(mut config: SipConfig) -> Result<(Self, BoundAddresses), BindError> {
         config.instance = config.instance.or_else(machine_id);
+        check_music(&config)?;
         let tls = Tls::new(&config.tls)?;
         let names = Names::new(&config.name_servers);
         let mut sockets = Vec::new();
@@ -225,6 +226,17 @@ fn route_out() -> IpAddr {
         socket.local_addr()
     };
     probe().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
+}
+
+/// The files of held calls must be there; what is in them is the MSP's business.
+fn check_music(config: &SipConfig) -> Result<(), ConfigError> {
+    for line in &config.lines {
+        let Some(path) = &line.hold_music else { continue };
+        std::fs::metadata(path).map_err(|error| {
+            ConfigError(format!("hold_music of line '{}' is {}: {error}", line.name, path.display()))
+        })?;
+    }
+    Ok(())
 }
 
 /// A text that only this machine has, where the system keeps one (machine-id(5)).

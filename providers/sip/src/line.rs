@@ -125,7 +125,8 @@ impl Line {
         let media = self.config.media == LineMedia::Rtp;
         let session = media.then(|| SessionWish { msp: "rtp".to_owned(), schema: SchemaId::new(SDP_SCHEMA) });
         let mixing: &[Op] = if media { &OPS_WITH_MEDIA } else { &[] };
-        let ops = mixing.iter().fold(OpSet::from(OPS), |ops, op| ops.with(*op));
+        let music: &[Op] = if media && self.config.hold_music.is_some() { &[Op::HoldWithMusic] } else { &[] };
+        let ops = mixing.iter().chain(music).fold(OpSet::from(OPS), |ops, op| ops.with(*op));
         let caps = LineCaps {
             ops,
             conference_max_parties: if media { MOST_PARTIES } else { 0 },

@@ -92,6 +92,8 @@ fn session_descriptions() {
         SdpMessage::Join { bridge: 7, side: BridgeSide::Party },
         SdpMessage::Join { bridge: 7, side: BridgeSide::Own },
         SdpMessage::Leave,
+        SdpMessage::Music { path: Some("music.wav".to_owned()) },
+        SdpMessage::Music { path: None },
         SdpMessage::Rollback,
         SdpMessage::Unacceptable { detail: "no codec in common".to_owned() },
     ];

@@ -142,9 +142,12 @@ impl Driver {
     /// Lets sound through where it flows: what plays waits until it is sent, what takes until it is received.
     pub(super) fn follow_gates(&self, session: SessionKey) {
         let Some(leg) = self.legs.get(&session) else { return };
-        for fixture in leg.fixtures.values() {
+        for (terminal, fixture) in &leg.fixtures {
+            let is_its_turn = leg.is_on_music == (*terminal == MUSIC);
             match fixture {
-                Fixture::Playing { ring, paused, .. } if *paused || !leg.sends() => ring.pause(),
+                Fixture::Playing { ring, paused, .. } if *paused || !leg.sends() || !is_its_turn => {
+                    ring.pause();
+                }
                 Fixture::Playing { ring, .. } => ring.resume(),
                 Fixture::Taking { gate, paused } => {
                     let open = leg.has_begun && !leg.incoming.paused && !paused;
@@ -153,6 +156,19 @@ impl Driver {
                 Fixture::Echo | Fixture::Listener | Fixture::Plain => {}
             }
         }
+    }
+
+    /// Plays a file instead of the terminals, or lets them speak again. One that cannot be played is silence.
+    pub(super) fn music(&mut self, session: SessionKey, path: Option<String>) {
+        self.detach(session, MUSIC);
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        leg.is_on_music = path.is_some();
+        let id = leg.id;
+        let fixture = path.and_then(|path| self.play(id, session, MUSIC, path, Repeat::Forever).ok());
+        if let (Some(fixture), Some(leg)) = (fixture, self.legs.get_mut(&session)) {
+            leg.fixtures.insert(MUSIC, fixture);
+        }
+        self.follow_gates(session);
     }
 
     fn play(
@@ -253,5 +269,7 @@ fn no_port(port: u64) -> Refusal {
     )
 }
 
+/// The key under which music is patched.
+const MUSIC: TerminalKey = TerminalKey(u64::MAX - 1);
 /// How much of a file waits between disk and leg.
 const FILE_RING: Duration = Duration::from_millis(500);

@@ -32,6 +32,8 @@ pub(super) struct Leg {
     pub(super) has_begun: bool,
     /// Where it talks with other legs, and for whom.
     pub(super) room: Option<(Room, Speaker)>,
+    /// The far end hears music instead of the terminals.
+    pub(super) is_on_music: bool,
     ear: Ear,
     burst: Option<Burst>,
 }
@@ -62,6 +64,7 @@ impl Leg {
             fixtures: HashMap::new(),
             has_begun: false,
             room: None,
+            is_on_music: false,
             ear: Ear::Closed,
             burst: None,
         }

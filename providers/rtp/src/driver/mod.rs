@@ -248,6 +248,7 @@ impl Driver {
             Output::Generate { session, generation, what } => self.generate(session, generation, what),
             Output::Listen { session, ear } => self.listen(session, ear),
             Output::Measure { session } => self.measure(session),
+            Output::Music { session, path } => self.music(session, path),
             Output::Open { session } => {
                 let result = self.open(session);
                 self.inputs.push_front(Input::Opened { session, result });

@@ -153,6 +153,10 @@ impl Session {
                 self.takes_part(None, out);
                 None
             }
+            SdpMessage::Music { path } => {
+                out.push(Output::Music { session: self.key, path });
+                None
+            }
             SdpMessage::Commit => {
                 self.negotiation.commit();
                 None

@@ -91,6 +91,11 @@ impl SipMachine {
         if !line.open {
             return Err(no(Status::TEMPORARILY_UNAVAILABLE));
         }
+        let may_wait = line.config.call_waiting.unwrap_or(true);
+        if !may_wait && self.calls.values().any(|call| call.line == key) {
+            let elsewhere = self.sent_on(key, ForwardWhen::Busy, &caller);
+            return Err(elsewhere.unwrap_or_else(|| no(Status::BUSY_HERE)));
+        }
         Ok(key)
     }
 

@@ -164,6 +164,7 @@ impl SipMachine {
                     Some(sdp) => {
                         call.was_answered(flow, &sdp);
                         self.relay(serial, SdpMessage::Answer { sdp });
+                        self.play_music(serial, hold);
                     }
                     None if call.has_media() => {
                         let detail = format!("the far end does not describe how {} goes on", call.key);
@@ -187,6 +188,15 @@ impl SipMachine {
                     Refusal::new(RefusalKind::OperationFailed, format!("the far end refuses to {what}"));
                 self.change_failed(serial, request, &refusal.with_cause(cause));
             }
+        }
+    }
+
+    /// Who is held hears the music of the line, and us again once it is retrieved.
+    fn play_music(&mut self, serial: u64, hold: bool) {
+        let line = self.calls.get(&serial).and_then(|call| self.lines.get(call.line));
+        if let Some(music) = line.and_then(|line| line.config.hold_music.as_ref()) {
+            let path = hold.then(|| music.display().to_string());
+            self.relay(serial, SdpMessage::Music { path });
         }
     }
 

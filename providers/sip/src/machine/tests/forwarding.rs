@@ -131,3 +131,24 @@ fn rules_that_cannot_be_followed_are_refused_and_the_old_ones_stay() {
     call(&mut world);
     refused(&mut world, "302 INVITE");
 }
+
+#[test]
+fn a_second_caller_hears_busy_where_no_call_may_wait() {
+    for (busy_rule, expected) in [(false, "486"), (true, "302")] {
+        let mut world = World::configured(|line| line.call_waiting = Some(false));
+        world.invite(invite(body(Flowing::Both)));
+        world.run(50);
+        assert!(world.sent().iter().any(|message| message.starts_with("0 180")), "the first one rings");
+        if busy_rule {
+            let to = Some(Address::new("sip:carol@192.0.2.9"));
+            let rules = vec![ForwardRule { when: ForwardWhen::Busy, caller: None, to, after: None }];
+            let (request, line) = (world.request(), world.line(0));
+            let op = LineOp::Forward { address: AddressIndex::default(), rules };
+            world.command(0, TspCommand::Line { request, line, op });
+        }
+        world.invite(invite(body(Flowing::Both)));
+        world.run(50);
+        let refused = world.sent().iter().any(|message| message.starts_with(&format!("0 {expected}")));
+        assert!(refused, "{expected}: {:?}", world.sent());
+    }
+}
