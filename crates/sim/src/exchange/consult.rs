@@ -226,6 +226,11 @@ impl Exchange {
 
     pub(super) fn blind_transfer(&mut self, now: Moment, asked: &Asked, to: &Address) -> Result<(), Refusal> {
         self.must_be_single(asked.call, Op::BlindTransfer)?;
+        let rings = |other: CallKey| self.calls.get(&other).is_some_and(|call| !call.answered);
+        if self.other(asked.call).is_some_and(rings) {
+            let detail = format!("the far end of {} only rings; expected one that has answered", asked.call);
+            return Err(Refusal::new(RefusalKind::OperationFailed, detail));
+        }
         let target = self.find_taker(to)?;
         self.done(asked);
         self.send_on(now, asked.call, target, CallReason::Transfer);

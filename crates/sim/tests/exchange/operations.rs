@@ -148,6 +148,20 @@ fn a_blind_transfer_to_nobody_is_refused_and_the_call_is_kept() {
 }
 
 #[test]
+fn a_far_end_that_only_rings_cannot_be_sent_on() {
+    let mut bench = Bench::new();
+    let carol = bench.talk(ALICE, key(1), (CAROL, "carol"));
+    bench.ask(ALICE, key(1), CallOp::BlindTransfer { to: Address::new("bob") }).unwrap();
+    let bob = bench.offered(BOB);
+    let again = bench.ask(CAROL, carol, CallOp::BlindTransfer { to: Address::new("alice") }).unwrap_err();
+    assert_eq!(again.kind, RefusalKind::OperationFailed);
+    assert_eq!(bench.state(bob), StateKind::Offering);
+    bench.ask(BOB, bob, CallOp::Answer).unwrap();
+    bench.drop_call(BOB, bob);
+    bench.assert_clean();
+}
+
+#[test]
 fn an_offered_call_is_redirected_to_another_line() {
     let mut bench = Bench::new();
     bench.make(ALICE, key(1), "bob");
@@ -561,7 +575,15 @@ proptest! {
                 15 => (call, CallOp::RemoveFromConference),
                 16 => (call, CallOp::BlindTransfer { to }),
                 17 => (call, CallOp::Park { at: None }),
-                18 => (call, CallOp::CompleteCall { mode: CompletionMode::CallBack }),
+                18 => {
+                    let modes = [
+                        CompletionMode::CallBack,
+                        CompletionMode::CampOn,
+                        CompletionMode::Intrude,
+                        CompletionMode::Message,
+                    ];
+                    (call, CallOp::CompleteCall { mode: modes[usize::try_from(two % 4).unwrap()] })
+                }
                 19 => {
                     let at = Address::new(format!("sim:park-{}", one % 3));
                     ask_line(&mut bench, LineKey(line), LineOp::Unpark { call: new, at }).ok();
