@@ -240,7 +240,13 @@ impl Switch {
         mode: Option<DigitMode>,
         duration: Option<Duration>,
     ) -> Result<Handled, Refusal> {
-        let route = self.route(id, Op::GenerateDigits)?;
+        let route = match mode {
+            Some(DigitMode::Signalling) if self.signals_digits(id) => {
+                self.must_be_legal(id, Op::GenerateDigits)?;
+                Route::Tsp
+            }
+            _ => self.route(id, Op::GenerateDigits)?,
+        };
         let what = self.begin_generation(asker.app, id, !digits.is_empty())?;
         match route {
             Route::Tsp => {
@@ -257,6 +263,12 @@ impl Switch {
             }
         }
         Ok(Handled::Later)
+    }
+
+    /// Whether digits can travel in signalling, whatever a session does.
+    fn signals_digits(&self, id: CallId) -> bool {
+        let line = self.calls.get(id).and_then(|call| self.lines.get(call.line));
+        line.is_some_and(|line| line.caps.digit_modes.contains(&DigitMode::Signalling))
     }
 
     /// Sends a tone; it shares the one generation with digits.

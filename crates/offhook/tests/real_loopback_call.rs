@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use offhook::spi::DigitMode;
 use offhook::{
-    Builder, Call, CallState, Cause, ErrorKind, Interest, Line, LineConfig, Offhook, RtpConfig, SampleRate,
-    SipConfig, Tone, trace,
+    AppEvent, Builder, Call, CallAsk, CallState, Cause, Digit, ErrorKind, Interest, Line, LineConfig,
+    LineMedia, Offhook, RtpConfig, SampleRate, SipConfig, Told, Tone, trace,
 };
 use offhook_media::file::{Encoding, SoundSpec, WavWriter};
 use offhook_media::level::Level;
@@ -122,6 +123,38 @@ async fn who_is_held_hears_the_music_of_the_line_and_nothing_else() {
     timeout(PATIENCE, bob.ended()).await.unwrap();
     bench.end().await;
     std::fs::remove_file(music).unwrap();
+}
+
+#[tokio::test]
+async fn digits_go_in_signalling_where_there_is_no_media() {
+    let silent = |name: &str| {
+        let line = LineConfig { media: LineMedia::None, ..LineConfig::direct(name) };
+        Offhook::builder().sip(SipConfig::default().with_line(line))
+    };
+    let (alice, bob) = (silent("alice").start().await.unwrap(), silent("bob").start().await.unwrap());
+    let from = alice.app("alice").await.unwrap().line("alice").await.unwrap();
+    let to = bob.app("bob").await.unwrap().line("bob").await.unwrap();
+    to.open(Interest::OWN_AUDIO).await.unwrap();
+    let bench = Bench { alice, from, bob, to };
+    let (alice, bob) = bench.connected().await;
+    bob.monitor_digits(vec![DigitMode::Signalling]).await.unwrap();
+    let mut events = bob.events();
+    let digits = "4#".chars().filter_map(Digit::new).collect();
+    let mode = Some(DigitMode::Signalling);
+    alice.ask(CallAsk::GenerateDigits { digits, mode, duration: None }).await.unwrap();
+    let mut heard = String::new();
+    while heard.len() < 2 {
+        let told = timeout(PATIENCE, events.next()).await.expect("digits come").unwrap();
+        if let Told::Event(entry) = told
+            && let AppEvent::Digit { digit, mode: DigitMode::Signalling, .. } = &entry.event
+        {
+            heard.push(digit.as_char());
+        }
+    }
+    assert_eq!(heard, "4#");
+    alice.hang_up().await.unwrap();
+    timeout(PATIENCE, bob.ended()).await.unwrap();
+    bench.end().await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use offhook_spi::{
 };
 
 use crate::location::Target;
-use crate::machine::Seating;
+use crate::machine::{Seating, Sending};
 
 mod silence;
 
@@ -51,6 +51,8 @@ pub(crate) struct Call {
     pub(crate) consulted_by: Option<u64>,
     /// The call that this one was made about.
     pub(crate) consults: Option<u64>,
+    /// Digits that are being sent in signalling.
+    pub(crate) sending: Option<Box<Sending>>,
     /// The conference that it takes part in.
     pub(crate) member_of: Option<CallKey>,
     /// Held because a transfer is prepared.
@@ -251,6 +253,7 @@ impl Call {
             info: Box::default(),
             consulted_by: None,
             consults: None,
+            sending: None,
             member_of: None,
             is_pending: false,
             then: None,

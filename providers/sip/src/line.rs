@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use offhook_sipcore::digest::Client;
 use offhook_sipcore::message::{Request, Tokens, Uri};
 use offhook_spi::{
-    Address, AddressCaps, AddressKind, ForwardRule, LineCaps, LineKey, LineStatus, MediaSet, Op, OpSet,
-    SDP_SCHEMA, SchemaId, Service, SessionWish, TspEvent, Watched, WatchedState,
+    Address, AddressCaps, AddressKind, DigitMode, ForwardRule, LineCaps, LineKey, LineStatus, MediaSet, Op,
+    OpSet, SDP_SCHEMA, SchemaId, Service, SessionWish, TspEvent, Watched, WatchedState,
 };
 
 use crate::account::{Registration, credentials};
@@ -49,6 +49,14 @@ pub(crate) const OPS_WITH_MEDIA: [Op; 5] = [
     Op::RemoveFromConference,
     Op::SetupConference,
 ];
+
+/// What a line without media does in signalling.
+const OPS_WITHOUT_MEDIA: [Op; 2] = [Op::GenerateDigits, Op::MonitorDigits];
+
+/// Whether any line can do this.
+pub(crate) fn can(op: Op) -> bool {
+    [&OPS[..], &OPS_WITH_MEDIA, &OPS_WITHOUT_MEDIA].iter().any(|ops| ops.contains(&op))
+}
 
 /// One line.
 #[derive(Debug)]
@@ -124,11 +132,12 @@ impl Line {
     pub(crate) fn up(&self, key: LineKey, host: &str, port: Option<u16>) -> TspEvent {
         let media = self.config.media == LineMedia::Rtp;
         let session = media.then(|| SessionWish { msp: "rtp".to_owned(), schema: SchemaId::new(SDP_SCHEMA) });
-        let mixing: &[Op] = if media { &OPS_WITH_MEDIA } else { &[] };
+        let mixing: &[Op] = if media { &OPS_WITH_MEDIA } else { &OPS_WITHOUT_MEDIA };
         let music: &[Op] = if media && self.config.hold_music.is_some() { &[Op::HoldWithMusic] } else { &[] };
         let ops = mixing.iter().chain(music).fold(OpSet::from(OPS), |ops, op| ops.with(*op));
         let caps = LineCaps {
             ops,
+            digit_modes: vec![DigitMode::Signalling],
             conference_max_parties: if media { MOST_PARTIES } else { 0 },
             media: if media { MediaSet::AUDIO } else { MediaSet::EMPTY },
             session,

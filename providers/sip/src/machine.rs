@@ -9,6 +9,7 @@
 mod body;
 mod conference;
 mod consulting;
+mod digits;
 mod ending;
 mod forwarding;
 mod gate;
@@ -47,6 +48,7 @@ use crate::config::{ConfigError, SipConfig};
 use crate::line::Lines;
 use crate::location::{Answer, Lookup, Question};
 pub(crate) use conference::Seating;
+pub(crate) use digits::Sending;
 pub(crate) use ways::host_of;
 use ways::name_addr;
 
@@ -113,6 +115,8 @@ pub(crate) enum LookupId {
 /// What a request of ours that is no call is for.
 #[derive(Clone, Copy, Debug)]
 enum Asked {
+    /// A digit of this call.
+    Digit(u64),
     /// The last word within a call that is to end: BYE follows.
     Farewell(InviteId),
     /// A transfer of this call.
@@ -290,7 +294,7 @@ impl SipMachine {
         op: CallOp,
     ) {
         let name = op.required();
-        if !crate::line::OPS.contains(&name) && !crate::line::OPS_WITH_MEDIA.contains(&name) {
+        if !crate::line::can(name) {
             return self.reply(request, Err(Refusal::unsupported(key, name)));
         }
         if self.conferences.contains_key(&key) {
@@ -315,6 +319,11 @@ impl SipMachine {
                 self.reply(request, Ok(()));
                 self.hang_up(now, serial, cause);
             }
+            CallOp::GenerateDigits { digits, mode, duration } => {
+                self.generate_digits(now, request, serial, digits, (mode, duration));
+            }
+            // They are told as they come.
+            CallOp::MonitorDigits { .. } => self.reply(request, Ok(())),
             CallOp::Hold => self.hold(now, request, serial, true),
             CallOp::Unhold => self.hold(now, request, serial, false),
             CallOp::RemoveFromConference => self.remove_from_conference(now, request, serial),
@@ -444,6 +453,7 @@ impl SipMachine {
 
     fn request_done(&mut self, now: Moment, id: SipRequestId, outcome: Result<Box<Response>, Failure>) {
         match self.requests.remove(&id) {
+            Some(Asked::Digit(serial)) => self.digit_sent(now, serial, id, &outcome),
             Some(Asked::Farewell(id)) => self.agent(now, Command::Bye { id, headers: Headers::new() }),
             Some(Asked::Refer(serial)) => self.referred(now, serial, id, outcome),
             Some(Asked::Register(key)) => self.register_done(now, key, id, outcome.ok().as_deref()),

@@ -3,7 +3,7 @@
 
 use offhook_sipcore::agent::Command;
 use offhook_sipcore::message::Headers;
-use offhook_spi::{CallState, Cause, ForwardWhen, Moment, Refusal, RefusalKind, TspEvent};
+use offhook_spi::{CallState, Cause, ForwardWhen, GenerationEnd, Moment, Refusal, RefusalKind, TspEvent};
 
 use super::{LookupId, SipMachine};
 use crate::call::{Call, Closing, Exchange, Phase};
@@ -58,6 +58,7 @@ impl SipMachine {
             let by = *by;
             self.hang_up(self.now, by, Some(cause));
         }
+        self.end_digits(serial, GenerationEnd::Cancelled);
         let Some(call) = self.forget(serial) else { return };
         if let Some(first) = call.stands_for {
             return self.stood_in_vain(self.now, first, serial, cause);

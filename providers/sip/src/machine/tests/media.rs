@@ -3,7 +3,9 @@
 
 use offhook_sipcore::agent::{Body, Command, Event, Failure, InviteId};
 use offhook_sipcore::message::{Headers, Message, Method, Request, Status, name};
-use offhook_spi::{CallKey, CallOp, Cause, Flowing, RefusalKind, SdpMessage, TspEvent};
+use offhook_spi::{
+    CallKey, CallOp, Cause, Digit, DigitMode, Flowing, GenerationEnd, RefusalKind, SdpMessage, TspEvent,
+};
 
 use super::messages::{contact, invite};
 use super::world::{Msp, World, body, sdp};
@@ -326,5 +328,39 @@ fn an_early_answer_that_the_msp_cannot_use_ends_the_call_and_says_why() {
     let end = ["disconnected IncompatibleDestination", "idle"].map(str::to_owned);
     assert_eq!(world.states(0, call).last_chunk(), Some(&end));
     assert_eq!(world.count(0, "CANCEL"), 1);
+    world.assert_empty();
+}
+
+#[test]
+fn digits_go_in_signalling_one_after_the_other() {
+    let mut world = World::scripted();
+    let (call, _) = world.up();
+    let digits = "5#".chars().filter_map(Digit::new).collect::<Vec<_>>();
+    let wrong =
+        CallOp::GenerateDigits { digits: digits.clone(), mode: Some(DigitMode::Tone), duration: None };
+    let wrong = world.op(0, call, wrong);
+    assert_eq!(world.reply(0, wrong).unwrap().unwrap_err().kind, RefusalKind::InvalidParameter);
+    for (status, sent, end) in
+        [(Status::OK, 2, GenerationEnd::Done), (Status::NOT_FOUND, 1, GenerationEnd::Cancelled)]
+    {
+        world.forget();
+        let mode = Some(DigitMode::Signalling);
+        let request =
+            world.op(0, call, CallOp::GenerateDigits { digits: digits.clone(), mode, duration: None });
+        assert_eq!(world.reply(0, request), Some(Ok(())));
+        world.run(20);
+        let info = world.last_request(0, "INFO");
+        assert_eq!(info.headers.get(name::CONTENT_TYPE), Some("application/dtmf-relay"));
+        assert_eq!(&info.body[..], b"Signal=5\r\nDuration=100\r\n");
+        assert_eq!(world.count(0, "INFO"), 1, "the second waits for the first");
+        for _ in 0..sent {
+            world.answer_request(1, status);
+        }
+        assert_eq!(world.count(0, "INFO"), sent);
+        let told = world.ends[0].told.contains(&TspEvent::Generated { call, end });
+        assert!(told, "{status:?}");
+    }
+    world.close(0);
+    world.run_out();
     world.assert_empty();
 }

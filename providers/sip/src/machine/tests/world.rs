@@ -255,6 +255,17 @@ impl World {
         self.command(end, TspCommand::Relay { call, from: SessionKey(0), data });
     }
 
+    /// An agent answers the newest request that is no INVITE.
+    pub(super) fn answer_request(&mut self, end: usize, status: Status) {
+        let newest = self.ends[end].events.iter().rev().find_map(|event| match event {
+            Event::IncomingRequest { id, .. } => Some(*id),
+            _ => None,
+        });
+        let (id, headers) = (newest.unwrap(), offhook_sipcore::message::Headers::new());
+        self.agent(end, Command::RespondTo { id, status, headers, body: None });
+        self.run(20);
+    }
+
     /// A line is closed.
     pub(super) fn close(&mut self, end: usize) {
         let line = self.ends[end].line;
