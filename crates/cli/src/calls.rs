@@ -93,7 +93,9 @@ fn operation(verb: V) -> Result<(CallId, CallAsk, Vec<CallId>), Failure> {
             (call, op, vec![consultation])
         }
         V::Conference { call } => (call, CallAsk::SetupConference, vec![]),
-        V::Consult { call, target } => (call, CallAsk::SetupTransfer { to: target.map(to) }, vec![]),
+        V::Consult { call, target } => {
+            (call, CallAsk::SetupTransfer { to: target.map(to), params: Box::default() }, vec![])
+        }
         V::Dial { call, digits } => (call, CallAsk::Dial { digits }, vec![]),
         V::Drop { call, cause } => (call, CallAsk::Drop { cause }, vec![]),
         V::Hold { call } => (call, CallAsk::Hold, vec![]),

@@ -3,8 +3,8 @@
 //! and goes to the provider in the provider's words.
 
 use offhook_spi::{
-    Address, CallDirection, CallInfo, CallKey, CallOp, CallParams, Completion, CompletionMode, MediaSet, Op,
-    Opaque, Outcome, Party, Refusal, RefusalKind,
+    Address, CallDirection, CallInfo, CallKey, CallOp, Completion, CompletionMode, MediaSet, Op, Opaque,
+    Outcome, Party, Refusal, RefusalKind,
 };
 
 use crate::app::{AppEvent, CallAsk};
@@ -58,8 +58,7 @@ impl Switch {
         use CallAsk as A;
         let ask = match ask {
             A::Drop { cause } => return Ok(self.ask_drop(asker, id, cause)),
-            A::SetupTransfer { to } => {
-                let params = Box::<CallParams>::default();
+            A::SetupTransfer { to, params } => {
                 return self.consult(asker, id, (op, None), to.clone(), |key| CallOp::SetupTransfer {
                     consultation: key,
                     to,
@@ -391,8 +390,8 @@ fn required(ask: &CallAsk) -> Option<Op> {
         A::SetTerminal { .. } => Op::SetTerminal,
         A::SetTreatment { .. } => Op::SetTreatment,
         A::SetupConference => Op::SetupConference,
-        A::SetupTransfer { to: None } => Op::SetupTransfer,
-        A::SetupTransfer { to: Some(_) } => Op::SetupTransferOneStep,
+        A::SetupTransfer { to: None, .. } => Op::SetupTransfer,
+        A::SetupTransfer { to: Some(_), .. } => Op::SetupTransferOneStep,
         A::SwapHold { .. } => Op::SwapHold,
         A::Unhold => Op::Unhold,
         A::SelectTerminal { .. }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use common::*;
 use offhook_core::{Answer, Ask, AskId, CallAsk, CallId, HandOff, Purpose, Tie};
 use offhook_spi::{
-    Address, CallKey, CallOp, CallState, Cause, Completion, Refusal, RefusalKind, RequestId, TspCommand,
+    Address, CallKey, CallOp, CallParams, CallState, Cause, Completion, Refusal, RefusalKind, RequestId,
+    TspCommand,
 };
 
 const GONE: CallState = CallState::Disconnected { cause: Cause::NormalClearing };
@@ -88,7 +89,7 @@ fn ties(world: &mut World, call: CallId) -> Vec<Tie> {
 }
 
 fn set_up(world: &mut World, (call, _): (CallId, CallKey)) -> (CallId, CallKey) {
-    let ask = world.op(A, call, CallAsk::SetupTransfer { to: None });
+    let ask = world.op(A, call, CallAsk::SetupTransfer { to: None, params: Box::default() });
     let (request, _, op, _) = world.last_call();
     let CallOp::SetupTransfer { consultation, .. } = op else { panic!("{op:?}") };
     world.done(request);
@@ -316,7 +317,7 @@ fn a_refused_join_changes_nothing() {
 fn a_refused_set_up_leaves_nothing_behind() {
     let mut world = World::bare();
     let original = world.connected(A);
-    let ask = world.op(A, original.0, CallAsk::SetupTransfer { to: None });
+    let ask = world.op(A, original.0, CallAsk::SetupTransfer { to: None, params: Box::default() });
     world.refuse(world.last_call().0, no());
     world.refused(ask);
     assert_eq!(ties(&mut world, original.0), []);
@@ -328,7 +329,11 @@ fn a_refused_set_up_leaves_nothing_behind() {
 fn an_original_may_end_during_the_set_up() {
     let mut world = World::bare();
     let original = world.connected(A);
-    let ask = world.op(A, original.0, CallAsk::SetupTransfer { to: Some(Address::new("carol")) });
+    let ask = world.op(
+        A,
+        original.0,
+        CallAsk::SetupTransfer { to: Some(Address::new("carol")), params: Box::default() },
+    );
     world.end(original.1);
     world.done(world.last_call().0);
     let Answer::Call { call } = world.ok(ask) else { panic!("no call") };
@@ -337,6 +342,19 @@ fn an_original_may_end_during_the_set_up() {
     let hold = world.op(A, call, CallAsk::Hold);
     world.done(world.last_call().0);
     world.ok(hold);
+}
+
+/// What the application wants of the new call reaches the provider.
+#[test]
+fn a_consultation_call_has_parameters_of_its_own() {
+    let mut world = World::bare();
+    let original = world.connected(A);
+    let wanted = CallParams { no_answer_timeout: Some(Duration::from_secs(9)), ..CallParams::default() };
+    let (to, params) = (Some(Address::new("carol")), Box::new(wanted.clone()));
+    world.op(A, original.0, CallAsk::SetupTransfer { to, params });
+    let (_, _, op, _) = world.last_call();
+    let CallOp::SetupTransfer { params, .. } = op else { panic!("{op:?}") };
+    assert_eq!(*params, wanted);
 }
 
 /// Swapping exchanges the states, not the roles.
@@ -368,7 +386,7 @@ fn nobody_interferes_while_a_pair_is_joined() {
         (consultation, CallAsk::Hold),
         (consultation, CallAsk::SwapHold { with: original }),
         (consultation, CallAsk::BlindTransfer { to: Address::new("dave") }),
-        (consultation, CallAsk::SetupTransfer { to: None }),
+        (consultation, CallAsk::SetupTransfer { to: None, params: Box::default() }),
         (original, CallAsk::CompleteTransfer { consultation, as_conference: true }),
     ] {
         let refused = pair.world.op(B, call, op.clone());
@@ -401,7 +419,7 @@ fn nobody_joins_a_pair_that_is_being_retrieved() {
 #[test]
 fn a_call_has_one_consultation_at_a_time() {
     let mut pair = Pair::new();
-    for op in [CallAsk::SetupTransfer { to: None }, CallAsk::SetupConference] {
+    for op in [CallAsk::SetupTransfer { to: None, params: Box::default() }, CallAsk::SetupConference] {
         let ask = pair.world.op(A, pair.consultation.0, op);
         let refusal = pair.world.refused(ask);
         assert!(refusal.detail.contains("are one consultation already"), "{}", refusal.detail);

@@ -519,7 +519,7 @@ fn a_provider_may_gather_itself() {
 fn a_consultation_call_has_a_session_of_its_own() {
     let mut world = World::media();
     let (call, _) = world.connected(A);
-    let ask = world.op(A, call, CallAsk::SetupTransfer { to: None });
+    let ask = world.op(A, call, CallAsk::SetupTransfer { to: None, params: Box::default() });
     assert_eq!(world.last_call().3, Some(SessionKey(2)));
     world.msp_refuse(world.msp_request(), Refusal::new(RefusalKind::Busy, "no port is free"));
     assert_eq!(world.refused(ask).detail, "no port is free");

@@ -524,7 +524,7 @@ fn a_consultation_transfer_goes_through() {
     let mut world = World::bare();
     let (call, key) = world.connected(A);
     let to = Some(Address::new("sip:carol@example.org"));
-    let ask = world.op(A, call, CallAsk::SetupTransfer { to });
+    let ask = world.op(A, call, CallAsk::SetupTransfer { to, params: Box::default() });
     let (request, asked, op, _) = world.last_call();
     let CallOp::SetupTransfer { consultation: second_key, .. } = op else { panic!("{op:?}") };
     assert_eq!((asked, second_key), (key, CallKey::core(2)));
@@ -587,7 +587,7 @@ fn a_full_line_is_busy() {
     let line = world.line();
     let ask = world.make_call(A, line);
     assert_eq!(world.refused(ask).detail, "line:1.1 (sim/alice) carries 1 calls, its limit");
-    let ask = world.op(A, call, CallAsk::SetupTransfer { to: None });
+    let ask = world.op(A, call, CallAsk::SetupTransfer { to: None, params: Box::default() });
     assert_eq!(world.refused(ask).kind, RefusalKind::Busy);
 }
 

@@ -115,7 +115,7 @@ impl Desk {
             9 => CallAsk::Hold,
             10 | 11 => CallAsk::Unhold,
             12 => CallAsk::SwapHold { with: other },
-            13 | 14 => CallAsk::SetupTransfer { to: some },
+            13 | 14 => CallAsk::SetupTransfer { to: some, params: Box::default() },
             15 => CallAsk::CompleteTransfer { consultation: other, as_conference: false },
             16 | 17 => CallAsk::CompleteTransfer { consultation: other, as_conference: true },
             18 => CallAsk::SetupConference,

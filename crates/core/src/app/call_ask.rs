@@ -172,6 +172,9 @@ pub enum CallAsk {
         /// Whom to consult; `None` waits for `Dial`.
         #[serde(default)]
         to: Option<Address>,
+        /// How the consultation call shall be made.
+        #[serde(default)]
+        params: Box<CallParams>,
     },
     /// See [`CallOp::SwapHold`](offhook_spi::CallOp::SwapHold).
     SwapHold {

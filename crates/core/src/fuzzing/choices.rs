@@ -191,7 +191,7 @@ impl Story {
             10 => CallAsk::Hold,
             11 => CallAsk::Unhold,
             12 => CallAsk::SwapHold { with: other },
-            13 => CallAsk::SetupTransfer { to: None },
+            13 => CallAsk::SetupTransfer { to: None, params: Box::default() },
             14 => CallAsk::SetupConference,
             15 => CallAsk::PrepareAddToConference { to: None },
             16 => CallAsk::GatherDigits { gather: gather(bytes) },

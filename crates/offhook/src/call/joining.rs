@@ -2,7 +2,7 @@
 //! Calls that belong together: swapping, consulting, transferring, conferring; and calls that change hands.
 
 use offhook_core::{Ask, CallAsk, HandOff, Privilege};
-use offhook_spi::{Address, MediaSet};
+use offhook_spi::{Address, CallParams, MediaSet};
 
 use super::Call;
 use crate::app::unexpected;
@@ -36,7 +36,7 @@ impl Call {
     /// As [`Call::accept`]; [`ErrorKind::InvalidState`](crate::ErrorKind::InvalidState) names a consultation
     /// that the call has already.
     pub async fn consult(&self) -> Result<Self, Error> {
-        self.one("consult on", CallAsk::SetupTransfer { to: None }).await
+        self.one("consult on", CallAsk::SetupTransfer { to: None, params: Box::default() }).await
     }
 
     /// As [`Call::consult`], and the provider calls the new party itself. Requires
@@ -45,7 +45,17 @@ impl Call {
     /// # Errors
     /// As [`Call::consult`], and [`ErrorKind::InvalidAddress`](crate::ErrorKind::InvalidAddress).
     pub async fn consult_with(&self, to: impl Into<String>) -> Result<Self, Error> {
-        self.one("consult on", CallAsk::SetupTransfer { to: Some(Address::new(to)) }).await
+        self.one("consult on", CallAsk::SetupTransfer { to: Some(Address::new(to)), params: Box::default() })
+            .await
+    }
+
+    /// As [`Call::consult_with`], with parameters of its own: another caller to show, own headers, a time to give up.
+    ///
+    /// # Errors
+    /// As [`Call::consult_with`].
+    pub async fn consult_as(&self, to: impl Into<String>, params: CallParams) -> Result<Self, Error> {
+        let (to, params) = (Some(Address::new(to)), Box::new(params));
+        self.one("consult on", CallAsk::SetupTransfer { to, params }).await
     }
 
     /// Joins the other two parties; both calls of this side end. Requires `complete_transfer`.
