@@ -52,14 +52,12 @@ pub(crate) fn reach(uri: &Uri, flow: &Flow) -> Reach {
     if flow.transport.is_web_socket() && is_nowhere(uri) {
         return Reach::Here(*flow);
     }
-    let Some(remote) = address(uri) else { return Reach::Elsewhere };
     // `ws` in a URI is said of both kinds (RFC 7118 section 5.2).
     let same = |wanted: Transport| {
         wanted == flow.transport || (wanted.is_web_socket() && flow.transport.is_web_socket())
     };
-    if !transport(uri).is_some_and(same) {
-        return Reach::Elsewhere;
-    }
+    let Some(ip) = uri.ip().filter(|_| transport(uri).is_some_and(same)) else { return Reach::Elsewhere };
+    let remote = SocketAddr::new(ip, uri.port().unwrap_or_else(|| flow.transport.port()));
     match flow.transport {
         Transport::Udp if remote.is_ipv4() == flow.local.is_ipv4() => Reach::Here(Flow { remote, ..*flow }),
         Transport::Udp => Reach::Elsewhere,
@@ -71,10 +69,6 @@ pub(crate) fn reach(uri: &Uri, flow: &Flow) -> Reach {
 /// Whether a URI names a host that cannot be (RFC 2606 section 2).
 fn is_nowhere(uri: &Uri) -> bool {
     uri.host().to_ascii_lowercase().ends_with(".invalid")
-}
-
-fn address(uri: &Uri) -> Option<SocketAddr> {
-    Some(SocketAddr::new(uri.ip()?, uri.port().unwrap_or(transport(uri)?.port())))
 }
 
 /// The transport that a URI with a numeric host asks for (RFC 3263 section 4.1).

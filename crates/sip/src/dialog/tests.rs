@@ -105,6 +105,8 @@ fn only_numeric_addresses_of_the_same_transport_are_within_reach() {
     let udp = a_flow();
     let tcp = Flow { transport: Transport::Tcp, ..udp };
     let tls = Flow { transport: Transport::Tls, remote: ([192, 0, 2, 2], 5061).into(), ..udp };
+    let ws = Flow { transport: Transport::Ws, remote: ([192, 0, 2, 2], 80).into(), ..udp };
+    let wss = Flow { transport: Transport::Wss, remote: ([192, 0, 2, 2], 443).into(), ..udp };
     let table = [
         ("sip:x@192.0.2.9", udp, Some("192.0.2.9:5060")),
         ("sip:192.0.2.9:7000;transport=UDP", udp, Some("192.0.2.9:7000")),
@@ -119,6 +121,14 @@ fn only_numeric_addresses_of_the_same_transport_are_within_reach() {
         ("sips:x@192.0.2.2", tls, Some("192.0.2.2:5061")),
         ("sip:x@192.0.2.2;transport=tls", tls, Some("192.0.2.2:5061")),
         ("sip:x@192.0.2.2;transport=sctp", tls, None),
+        ("sip:x@a1b2.invalid;transport=ws", ws, Some("192.0.2.2:80")),
+        ("sip:x@a1b2.invalid;transport=ws", wss, Some("192.0.2.2:443")),
+        ("sip:x@a1b2.invalid;transport=tcp", tcp, None),
+        ("sip:x@192.0.2.2;transport=ws", ws, Some("192.0.2.2:80")),
+        ("sip:x@192.0.2.2;transport=ws", wss, Some("192.0.2.2:443")),
+        ("sip:x@192.0.2.3;transport=ws", ws, None),
+        ("sips:x@192.0.2.2;transport=ws", wss, Some("192.0.2.2:443")),
+        ("sip:x@192.0.2.2;transport=tls", wss, None),
     ];
     for (uri, flow, remote) in table {
         let reached = match reach(&uri.parse().expect("a URI"), &flow) {

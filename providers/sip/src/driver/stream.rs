@@ -235,7 +235,9 @@ where
                 bytes = queue.recv() => match bytes { Some(bytes) => bytes, None => return },
                 Some(pong) = pongs.recv() => Bytes::from_static(pong),
             };
-            if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
+            // One that does not read is cut off: it must not hold a place for ever.
+            let written = async { writer.write_all(&bytes).await.is_ok() && writer.flush().await.is_ok() };
+            if !tokio::time::timeout(HANDSHAKE, written).await.unwrap_or(false) {
                 return;
             }
         }

@@ -8,6 +8,7 @@ use offhook_sipcore::agent::Flow;
 use offhook_sipcore::bytes::Bytes;
 use offhook_sipcore::message::{Limits, Message};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::header::{HOST, SEC_WEBSOCKET_PROTOCOL};
@@ -80,36 +81,41 @@ pub(super) async fn run(
 ) {
     let (mut writer, mut reader) = socket.split();
     let mut is_pinged = false;
+    // Only what comes puts it off: what we say to one that is gone tells nothing.
+    let mut patience = Instant::now() + PATIENCE.quiet;
     loop {
-        let limit = if is_pinged { PATIENCE.pong } else { PATIENCE.quiet };
-        tokio::select! {
-            bytes = queue.recv() => {
-                let Some(bytes) = bytes else { break };
-                if writer.send(frame(&bytes)).await.is_err() {
-                    break;
-                }
-            }
-            heard = tokio::time::timeout(limit, reader.next()) => match heard {
+        let answer = tokio::select! {
+            bytes = queue.recv() => match bytes {
+                Some(bytes) => Some(frame(&bytes)),
+                None => break,
+            },
+            heard = timeout_at(patience, reader.next()) => match heard {
                 // Everybody answers these (RFC 6455 section 5.5.2).
                 Err(_) if is_pinged => break,
                 Err(_) => {
-                    is_pinged = true;
-                    if writer.send(Frame::Ping(Bytes::new())).await.is_err() {
-                        break;
-                    }
+                    (is_pinged, patience) = (true, Instant::now() + PATIENCE.pong);
+                    Some(Frame::Ping(Bytes::new()))
                 }
                 Ok(Some(Ok(frame))) => {
-                    is_pinged = false;
-                    if !take(flow, &frame, &events).await {
-                        break;
+                    (is_pinged, patience) = (false, Instant::now() + PATIENCE.quiet);
+                    match take(flow, &frame, &events).await {
+                        Taken::Answer(answer) => Some(answer),
+                        Taken::End => break,
+                        Taken::Well => None,
                     }
                 }
                 Ok(Some(Err(_)) | None) => break,
             },
+        };
+        // One that does not read is cut off: it must not hold a place for ever.
+        if let Some(answer) = answer
+            && !timeout(PATIENCE.pong, writer.send(answer)).await.is_ok_and(|sent| sent.is_ok())
+        {
+            break;
         }
     }
     // The other side may have gone already.
-    writer.close().await.ok();
+    timeout(PATIENCE.pong, writer.close()).await.ok();
     events.send(FromStream::Closed { flow: flow.id }).await.ok();
 }
 
@@ -121,22 +127,70 @@ fn frame(message: &Bytes) -> Frame {
     }
 }
 
-/// One frame, one message; false when the connection is to end.
-async fn take(flow: Flow, frame: &Frame, events: &mpsc::Sender<FromStream>) -> bool {
+/// What a frame was.
+#[derive(Debug, PartialEq)]
+enum Taken {
+    /// It wants this one back.
+    Answer(Frame),
+    /// The connection is to end.
+    End,
+    /// A message, or nothing.
+    Well,
+}
+
+/// One frame, one message.
+async fn take(flow: Flow, frame: &Frame, events: &mpsc::Sender<FromStream>) -> Taken {
     let bytes = match frame {
         Frame::Binary(bytes) => bytes.clone(),
         Frame::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
-        Frame::Close(_) => return false,
+        Frame::Close(_) => return Taken::End,
         // The library answers pings.
-        Frame::Frame(_) | Frame::Ping(_) | Frame::Pong(_) => return true,
+        Frame::Frame(_) | Frame::Ping(_) | Frame::Pong(_) => return Taken::Well,
     };
     // Some keep connections alive as on TCP (RFC 5626 section 3.5.1).
     if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-        return true;
+        let is_ping = bytes.as_ref() == b"\r\n\r\n";
+        return if is_ping { Taken::Answer(Frame::text("\r\n")) } else { Taken::Well };
     }
     let event = match Message::parse(&bytes, &Limits::default()) {
         Ok(message) => FromStream::Message { flow, message },
         Err(error) => FromStream::Malformed { flow, error: Box::new(error) },
     };
-    events.send(event).await.is_ok()
+    if events.send(event).await.is_ok() { Taken::Well } else { Taken::End }
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_sipcore::agent::{FlowId, Transport};
+
+    use super::*;
+
+    fn flow() -> Flow {
+        let at = |text: &str| text.parse().unwrap();
+        let (local, remote) = (at("192.0.2.1:80"), at("192.0.2.2:4000"));
+        Flow { id: FlowId(1), transport: Transport::Ws, local, remote }
+    }
+
+    #[tokio::test]
+    async fn a_frame_is_a_message_a_sign_of_life_or_the_end() {
+        let (events, mut told) = mpsc::channel(8);
+        let message = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/WS a.invalid;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+            To: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n";
+        for (frame, taken, is_message) in [
+            (Frame::text(message), Taken::Well, Some(true)),
+            (Frame::binary(message.as_bytes().to_vec()), Taken::Well, Some(true)),
+            (Frame::text("nonsense"), Taken::Well, Some(false)),
+            (Frame::text("\r\n\r\n"), Taken::Answer(Frame::text("\r\n")), None),
+            (Frame::text("\r\n"), Taken::Well, None),
+            (Frame::text(""), Taken::Well, None),
+            (Frame::Ping(Bytes::new()), Taken::Well, None),
+            (Frame::Close(None), Taken::End, None),
+        ] {
+            assert_eq!(take(flow(), &frame, &events).await, taken, "{frame:?}");
+            let heard = told.try_recv().ok().map(|event| matches!(event, FromStream::Message { .. }));
+            assert_eq!(heard, is_message, "{frame:?}");
+        }
+        drop(told);
+        assert_eq!(take(flow(), &Frame::text(message), &events).await, Taken::End, "nobody listens any more");
+    }
 }

@@ -122,11 +122,7 @@ impl SipMachine {
         let Some(call) = self.calls.get(&serial) else { return headers };
         if let (Some(line), Some(flow)) = (self.lines.get(call.line), &call.flow) {
             let public = line.registration.as_ref().and_then(|registration| registration.public());
-            let contact = self.contact(&line.user, flow, public);
-            // RFC 5626 section 4.3: requests within the dialog shall come by this flow too.
-            let is_kept = line.registration.as_ref().is_some_and(|registration| registration.is_outbound());
-            let contact = if is_kept { contact.with_param("ob", None) } else { contact };
-            headers.push(name::CONTACT, format!("<{contact}>"));
+            headers.push(name::CONTACT, format!("<{}>", self.dialog_contact(line, flow, public)));
         }
         headers
     }

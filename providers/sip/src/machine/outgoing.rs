@@ -236,7 +236,7 @@ impl SipMachine {
         }
         headers.push(name::FROM, from.to_string());
         headers.push(name::TO, format!("<{}>", outgoing.to.without_headers()));
-        headers.push(name::CONTACT, format!("<{}>", self.contact(&line.user, flow, public)));
+        headers.push(name::CONTACT, format!("<{}>", self.dialog_contact(line, flow, public)));
         if withheld {
             headers.push(name::PRIVACY, "id");
         }
@@ -266,7 +266,7 @@ impl SipMachine {
         match self.next_place(serial) {
             Some((_, flow)) => {
                 let user = self.calls.get(&serial).and_then(|call| self.lines.get(call.line));
-                let contact = user.map(|line| self.contact(&line.user, &flow, None));
+                let contact = user.map(|line| self.dialog_contact(line, &flow, None));
                 let mut headers = Headers::new();
                 if let Some(contact) = contact {
                     headers.push(name::CONTACT, format!("<{contact}>"));

@@ -9,6 +9,7 @@ use offhook_sipcore::message::{NameAddr, Uri};
 use offhook_spi::Moment;
 
 use super::{LookupId, SipMachine, Socket, ToDo};
+use crate::line::Line;
 use crate::location::{Answer, Lookup, Step, Target};
 
 impl SipMachine {
@@ -115,6 +116,14 @@ impl SipMachine {
             Transport::Tls => uri.with_param("transport", Some("tls")),
             _ => uri.with_param("transport", Some("tcp")),
         }
+    }
+
+    /// The same for what begins a dialog, and within one: where calls come by the connection that an account has
+    /// opened, so shall the requests of their dialogs (RFC 5626 section 4.3).
+    pub(super) fn dialog_contact(&self, line: &Line, flow: &Flow, public: Option<SocketAddr>) -> Uri {
+        let contact = self.contact(&line.user, flow, public);
+        let is_kept = line.registration.as_ref().is_some_and(|registration| registration.is_outbound());
+        if is_kept { contact.with_param("ob", None) } else { contact }
     }
 
     /// Host and port at which lines without a domain are called.
