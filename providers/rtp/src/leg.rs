@@ -65,8 +65,8 @@ pub(crate) enum News {
 pub(crate) enum Output {
     /// Put a terminal on a stream; [`Input::Attached`] follows.
     Attach { session: SessionKey, stream: StreamKey, terminal: TerminalKey, what: Terminal },
-    /// Let a leg talk with the other legs of a room, or with none any more.
-    Bridge { session: SessionKey, at: Option<(Room, BridgeSide)> },
+    /// Let a leg talk with the other legs of a bridge, or with none any more.
+    Bridge { session: SessionKey, at: Option<(Bridge, BridgeSide)> },
     /// Stop the running generation.
     CancelGeneration { session: SessionKey },
     /// Close a leg: recordings are stored and told by [`Input::Recorded`], [`Input::Closed`] follows.
@@ -95,11 +95,11 @@ pub(crate) enum Output {
 
 /// Where legs hear each other: a bridge of a line.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Room {
+pub(crate) struct Bridge {
     /// Stable id of the line.
     pub(crate) line: Arc<str>,
     /// The TSP's number.
-    pub(crate) bridge: u64,
+    pub(crate) number: u64,
 }
 
 /// Whether digits are sought in the sound.

@@ -10,7 +10,7 @@ use offhook_spi::{
 };
 
 use crate::config::RtpConfig;
-use crate::leg::{Ear, Figures, Flow, Generation, Input, News, Opening, Output, Plan, Room, Way};
+use crate::leg::{Bridge, Ear, Figures, Flow, Generation, Input, News, Opening, Output, Plan, Way};
 use crate::provider::Provider;
 
 const SESSION: SessionKey = SessionKey(1);
@@ -572,9 +572,9 @@ fn requests_for_nobody_are_stale() {
 #[test]
 fn a_party_joins_a_bridge_of_its_line_and_leaves_it() {
     let mut rig = Rig::talking();
-    let room = Room { line: "line".into(), bridge: 7 };
+    let bridge = Bridge { line: "line".into(), number: 7 };
     let side = BridgeSide::Party;
-    let at = Some((room, side));
+    let at = Some((bridge, side));
     let outputs = rig.relay(SdpMessage::Join { bridge: 7, side });
     assert_eq!(outputs, [Output::Bridge { session: SESSION, at }]);
     let outputs = rig.relay(SdpMessage::Leave);

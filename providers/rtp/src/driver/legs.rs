@@ -17,7 +17,7 @@ use offhook_spi::{DigitMode, Flowing, SessionKey, StreamChange, StreamKey, Termi
 use super::Driver;
 use super::fixture::Fixture;
 use crate::config::{AudioCodec, RtpConfig, Symmetric};
-use crate::leg::{Ear, Figures, Generation, Input, News, Plan, Room, Way};
+use crate::leg::{Bridge, Ear, Figures, Generation, Input, News, Plan, Way};
 use crate::node::Ears;
 use crate::sdp::{Mapping, Rtcp};
 
@@ -31,7 +31,7 @@ pub(super) struct Leg {
     /// Whether anything was to be received yet: recordings begin then.
     pub(super) has_begun: bool,
     /// Where it talks with other legs, and for whom.
-    pub(super) room: Option<(Room, Speaker)>,
+    pub(super) bridge: Option<(Bridge, Speaker)>,
     /// The far end hears music instead of the terminals.
     pub(super) is_on_music: bool,
     ear: Ear,
@@ -63,7 +63,7 @@ impl Leg {
             outgoing: knobs(),
             fixtures: HashMap::new(),
             has_begun: false,
-            room: None,
+            bridge: None,
             is_on_music: false,
             ear: Ear::Closed,
             burst: None,
@@ -83,7 +83,7 @@ impl Leg {
 
     /// Whether it stands for the terminals of this side: it has no far end, and sound flows all the same.
     pub(super) fn is_own_place(&self) -> bool {
-        matches!(self.room, Some((_, Speaker::Terminals)))
+        matches!(self.bridge, Some((_, Speaker::Terminals)))
     }
 
     /// Which way sound flows with the streams as the application has set them.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Threads, sockets and files: runs the provider's logic on the media engine.
 
+mod bridges;
 mod fixture;
 mod legs;
 pub(crate) mod ports;
-mod rooms;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
@@ -22,7 +22,7 @@ use offhook_spi::{
 use tokio::sync::mpsc;
 
 use crate::config::RtpConfig;
-use crate::leg::{Input, Opening, Output, Room};
+use crate::leg::{Bridge, Input, Opening, Output};
 use crate::node::Note;
 use crate::provider::Provider;
 use ports::Ports;
@@ -115,7 +115,7 @@ struct Driver {
     legs: HashMap<SessionKey, Leg>,
     by_id: HashMap<LegId, SessionKey>,
     /// Who hears whom.
-    rooms: HashMap<Room, Vec<SessionKey>>,
+    bridges: HashMap<Bridge, Vec<SessionKey>>,
     /// Sessions with listeners on the tick.
     listening: HashSet<SessionKey>,
     /// Files that are played or recorded.
@@ -160,7 +160,7 @@ impl Driver {
             ports,
             legs: HashMap::new(),
             by_id: HashMap::new(),
-            rooms: HashMap::new(),
+            bridges: HashMap::new(),
             listening: HashSet::new(),
             jobs: HashMap::new(),
             last_job: 0,

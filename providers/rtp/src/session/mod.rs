@@ -14,7 +14,7 @@ use offhook_spi::{
     SdpMessage, SessionKey, SessionStatistics, StreamChange, StreamKey, StreamState, TerminalKey,
 };
 
-use crate::leg::{Ear, Figures, News, Output, Plan, Room};
+use crate::leg::{Bridge, Ear, Figures, News, Output, Plan};
 use crate::sdp::{Local, Negotiation};
 
 use digits::Monitor;
@@ -176,7 +176,7 @@ impl Session {
 
     /// The session joins a bridge of its line, or leaves the one that it is in.
     fn takes_part(&mut self, bridge: Option<(u64, BridgeSide)>, out: &mut Outbox) {
-        let at = bridge.map(|(bridge, side)| (Room { line: Arc::clone(&self.line), bridge }, side));
+        let at = bridge.map(|(number, side)| (Bridge { line: Arc::clone(&self.line), number }, side));
         out.push(Output::Bridge { session: self.key, at });
         let was_own = self.is_own_place;
         self.is_own_place = bridge.is_some_and(|(_, side)| side == BridgeSide::Own);
