@@ -239,7 +239,7 @@ impl Outside {
         let process = |program| self.args.iter().fold(Process::new(program), |process, arg| process.arg(arg));
         Ok(match (self.kind, self.program, self.library) {
             (Kind::Tsp, Some(program), _) => builder.child(process(program)),
-            (Kind::Msp, Some(program), _) => builder.msp(process(program).msp().await?),
+            (Kind::Msp, Some(program), _) => builder.media_child(process(program)),
             (Kind::Tsp, None, Some(library)) => builder.tsp(Library::new(library).tsp().await?),
             (Kind::Msp, None, Some(library)) => builder.msp(Library::new(library).msp().await?),
             (_, None, None) => builder,

@@ -15,7 +15,7 @@ use crate::carrier::Process;
 use crate::error::{Error, ErrorKind};
 use crate::journal::Journal;
 use crate::offhook::Offhook;
-use crate::runtime::{FromProvider, Inbox, Newcomer, Server, Supervised, Supervisor, host};
+use crate::runtime::{FromProvider, Inbox, Newcomer, Role, Server, Supervised, Supervisor, host};
 use crate::trace::{Arrows, Observer, TraceWriter};
 
 /// Sets a server up; [`Offhook::builder`] makes one.
@@ -27,6 +27,7 @@ pub struct Builder {
     observer: Option<Observer>,
     tsps: Vec<Box<dyn DynTsp>>,
     children: Vec<Process>,
+    media_children: Vec<Process>,
     msps: Vec<Box<dyn DynMsp>>,
     #[cfg(feature = "sip")]
     sip: Vec<offhook_sip::SipConfig>,
@@ -44,6 +45,7 @@ impl Builder {
             observer: None,
             tsps: Vec::new(),
             children: Vec::new(),
+            media_children: Vec::new(),
             msps: Vec::new(),
             #[cfg(feature = "sip")]
             sip: Vec::new(),
@@ -63,6 +65,12 @@ impl Builder {
     /// whenever it ends, after a pause that grows while it keeps failing. Its lines come back under the same ids.
     pub fn child(mut self, process: Process) -> Self {
         self.children.push(process);
+        self
+    }
+
+    /// The same for a media provider: sessions of one that ends are lost, and new calls have sessions of its successor.
+    pub fn media_child(mut self, process: Process) -> Self {
+        self.media_children.push(process);
         self
     }
 
@@ -142,26 +150,31 @@ impl Builder {
         let (to_server, providers) = mpsc::channel(BATCHES);
         let (releases, releases_out) = mpsc::unbounded_channel();
         let inbox = Inbox { commands: commands_out, providers, releases: releases_out };
-        // Children come last, so that their ids are known.
-        let first_child = self.msps.len() + self.tsps.len() + 1;
-        for process in &self.children {
-            let child = process.tsp().await;
-            let failed = |error: ProviderError| {
-                Error::new(ErrorKind::ProviderGone, "start a provider as a child process", error.detail)
-            };
-            self.tsps.push(Box::new(child.map_err(failed)?));
+        // Providers are numbered from 1, media providers first: the last one has the number that there are so far.
+        let mut supervised = Vec::new();
+        let failed = |error: ProviderError| {
+            Error::new(ErrorKind::ProviderGone, "start a provider as a child process", error.detail)
+        };
+        for process in std::mem::take(&mut self.media_children) {
+            self.msps.push(Box::new(process.msp().await.map_err(failed)?));
+            supervised.push((self.msps.len(), Supervised::new(process, Role::Msp)));
         }
+        for process in std::mem::take(&mut self.children) {
+            self.tsps.push(Box::new(process.tsp().await.map_err(failed)?));
+            supervised.push((self.msps.len() + self.tsps.len(), Supervised::new(process, Role::Tsp)));
+        }
+        let next = self.msps.len() + self.tsps.len() + 1;
         let newcomers = start_providers(self.msps, self.tsps, &to_server)?;
         let journal = Arc::new(Journal::new(self.journal));
         let (alive, alive_out) = watch::channel(());
         let switch = Switch::new(self.config);
         let mut server = Server::new(switch, Arc::clone(&journal), trace, releases, alive);
         server.observer = self.observer;
-        let mut next = u32::try_from(first_child).unwrap_or(u32::MAX);
-        for process in self.children {
-            server.supervise(ProviderId(next), Supervised::new(process));
-            next += 1;
+        let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        for (place, supervised) in supervised {
+            server.supervise(ProviderId(number(place)), supervised);
         }
+        let next = number(next);
         server.supervisor = Some(Supervisor { to_server, next });
         let violations = Arc::clone(&server.violations);
         let (reply, ready) = oneshot::channel();

@@ -142,6 +142,35 @@ async fn real_python_provider_comes_back_with_its_line() {
     assert_eq!(children(&path), Vec::<u32>::new());
 }
 
+#[tokio::test]
+async fn real_media_providers_come_back_too() {
+    let text = r#"
+echo '{"provider":"msp","manifest":{"name":"toy-media","vendor":"","release":"1","spi":{"min":1,"max":1},"schemas":[]}}'
+echo '{"event":"ready","caps":{"ops":[],"media":["audio"],"terminals":[]}}'
+while read -r line; do
+    case "$line" in '{"ping":'*) number=${line#*:}; echo "{\"pong\":${number%\}}}";; esac
+done"#;
+    let (process, path) = script("media", text);
+    let server = Offhook::builder().media_child(process).start().await.unwrap();
+    let app = server.app("test").await.unwrap();
+    let mut events = app.events();
+    let first = children(&path);
+    assert_eq!(first.len(), 1);
+    assert!(Command::new("kill").args(["-KILL", &first[0].to_string()]).status().unwrap().success());
+    let gone = |event: &AppEvent| match event {
+        AppEvent::ProviderGone { provider, .. } => Some(provider.clone()),
+        _ => None,
+    };
+    assert_eq!(events.find(gone).await.as_deref(), Some("toy-media"));
+    // Nobody is told of a media provider that comes; it is there when it is there.
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    while children(&path).iter().all(|id| first.contains(id)) {
+        tick.tick().await;
+    }
+    server.shutdown().await;
+    std::fs::remove_file(path).unwrap();
+}
+
 /// A program that is a shell script.
 fn script(name: &str, text: &str) -> (Process, PathBuf) {
     use std::os::unix::fs::PermissionsExt as _;

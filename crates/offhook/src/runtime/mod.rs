@@ -31,7 +31,7 @@ pub(crate) use command::{
 };
 pub(crate) use direct::{DirectAnswer, DirectJoined};
 pub(crate) use host::{FromProvider, Hosted};
-pub(crate) use supervise::{Supervised, Supervisor};
+pub(crate) use supervise::{Role, Supervised, Supervisor};
 
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalEntry, call_of};

@@ -7,29 +7,44 @@
 use std::time::Duration;
 
 use offhook_core::{Input, ProviderId};
-use offhook_spi::{DynTsp, ProviderError};
+use offhook_spi::{DynMsp, DynTsp, ProviderError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::Server;
 use super::host::{FromProvider, Hosted};
-use crate::carrier::{ChildTsp, Process};
+use crate::carrier::{ChildMsp, ChildTsp, Process};
 
 /// One that is to be kept running.
 #[derive(Debug)]
 pub(crate) struct Supervised {
     process: Process,
+    role: Role,
     since: Instant,
     /// How often it has ended soon after it began, in a row.
     failures: u32,
+}
+
+/// What a child provides.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    Msp,
+    Tsp,
+}
+
+/// One that was started again.
+#[derive(Debug)]
+enum Child {
+    Msp(ChildMsp),
+    Tsp(ChildTsp),
 }
 
 /// It was started again, or could not be.
 #[derive(Debug)]
 pub(crate) struct StartedAgain {
     supervised: Supervised,
-    outcome: Result<ChildTsp, ProviderError>,
+    outcome: Result<Child, ProviderError>,
 }
 
 /// What it takes to keep providers running.
@@ -41,8 +56,8 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervised {
-    pub(crate) fn new(process: Process) -> Self {
-        Self { process, since: Instant::now(), failures: 0 }
+    pub(crate) fn new(process: Process, role: Role) -> Self {
+        Self { process, role, since: Instant::now(), failures: 0 }
     }
 
     /// How long to wait before the next start: at once for one that ran well, longer and longer for one that keeps
@@ -65,7 +80,10 @@ impl Server {
         let pause = supervised.pause(supervised.since.elapsed());
         tokio::spawn(async move {
             sleep(pause).await;
-            let outcome = supervised.process.tsp().await;
+            let outcome = match supervised.role {
+                Role::Msp => supervised.process.msp().await.map(Child::Msp),
+                Role::Tsp => supervised.process.tsp().await.map(Child::Tsp),
+            };
             supervised.since = Instant::now();
             // A server that is gone wants no provider; dropping it ends the process.
             to_server.send(FromProvider::Again(Box::new(StartedAgain { supervised, outcome }))).await.ok();
@@ -75,7 +93,7 @@ impl Server {
     pub(super) fn started_again(&mut self, again: StartedAgain) {
         let StartedAgain { supervised, outcome } = again;
         let child = match outcome {
-            Ok(child) => Box::new(child) as Box<dyn DynTsp>,
+            Ok(child) => child,
             Err(error) => {
                 warn!(%error, failures = supervised.failures, "a provider could not be started again");
                 return self.start_again(supervised);
@@ -84,17 +102,34 @@ impl Server {
         let Some(supervisor) = &mut self.supervisor else { return };
         let provider = ProviderId(supervisor.next);
         supervisor.next = supervisor.next.saturating_add(1);
-        let manifest = child.manifest();
-        match Hosted::start(provider, &manifest, supervisor.to_server.clone(), move |link| child.run(link)) {
-            Ok(hosted) => {
-                info!(provider = manifest.name, "a provider was started again");
-                self.tsps.insert(provider, hosted);
+        let to_server = supervisor.to_server.clone();
+        let started = match child {
+            Child::Msp(child) => {
+                let child: Box<dyn DynMsp> = Box::new(child);
+                let manifest = child.manifest();
+                let hosted = Hosted::start(provider, &manifest, to_server, move |link| child.run(link));
+                hosted
+                    .map(|hosted| drop(self.msps.insert(provider, hosted)))
+                    .map(|()| Input::MspUp { provider, manifest })
+            }
+            Child::Tsp(child) => {
+                let child: Box<dyn DynTsp> = Box::new(child);
+                let manifest = child.manifest();
+                let hosted = Hosted::start(provider, &manifest, to_server, move |link| child.run(link));
+                hosted
+                    .map(|hosted| drop(self.tsps.insert(provider, hosted)))
+                    .map(|()| Input::TspUp { provider, manifest })
+            }
+        };
+        match started {
+            Ok(input) => {
+                info!(%provider, "a provider was started again");
                 self.supervised.insert(provider, supervised);
-                self.inputs.push_back(Input::TspUp { provider, manifest });
+                self.inputs.push_back(input);
                 self.work();
             }
             Err(error) => {
-                warn!(%error, provider = manifest.name, "a provider has changed its version");
+                warn!(%error, %provider, "a provider has changed its version");
                 self.start_again(supervised);
             }
         }
@@ -114,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_keeps_failing_waits_longer_and_longer_until_it_runs_well() {
-        let mut supervised = Supervised::new(Process::new("provider"));
+        let mut supervised = Supervised::new(Process::new("provider"), Role::Tsp);
         let mut pauses = (0..12).map(|_| supervised.pause(Duration::ZERO).as_millis());
         let first: Vec<u128> = pauses.by_ref().take(5).collect();
         assert_eq!(first, [100, 200, 400, 800, 1_600]);
