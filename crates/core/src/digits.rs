@@ -48,8 +48,13 @@ impl Switch {
         undo: Option<(AppId, Modes)>,
     ) -> bool {
         let gathered = self.gatherable(id, route);
+        // Beside a session, digits in signalling are told unasked.
+        let untold = match route {
+            Route::Session { .. } if self.signals_digits(id) => Modes::of(DigitMode::Signalling),
+            _ => Modes::NONE,
+        };
         let Some(watch) = self.calls.get_mut(id).and_then(|call| call.digits.as_mut()) else { return false };
-        let (before, wanted) = (watch.asked, watch.wanted(gathered));
+        let (before, wanted) = (watch.asked, watch.wanted(gathered).without(untold));
         if wanted == before {
             return false;
         }

@@ -56,6 +56,14 @@ impl Modes {
         Self(self.0 & other.0)
     }
 
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(crate) fn of(mode: DigitMode) -> Self {
+        Self(Self::bit(mode))
+    }
+
     pub(crate) fn list(self) -> Vec<DigitMode> {
         Self::ORDER.into_iter().filter(|mode| self.contains(*mode)).collect()
     }

@@ -266,7 +266,7 @@ impl Switch {
     }
 
     /// Whether digits can travel in signalling, whatever a session does.
-    fn signals_digits(&self, id: CallId) -> bool {
+    pub(crate) fn signals_digits(&self, id: CallId) -> bool {
         let line = self.calls.get(id).and_then(|call| self.lines.get(call.line));
         line.is_some_and(|line| line.caps.digit_modes.contains(&DigitMode::Signalling))
     }

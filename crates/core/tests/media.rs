@@ -473,6 +473,32 @@ fn the_digits_of_an_application_that_leaves_are_given_up() {
     world.end(key);
 }
 
+/// Beside a session, digits in signalling are told unasked; where the line has none, the session judges the wish.
+#[test]
+fn digits_in_signalling_are_heard_beside_a_session() {
+    let both = vec![DigitMode::Event, DigitMode::Signalling];
+    for signals in [true, false] {
+        let mut line = caps(control_ops(), true);
+        line.digit_modes = if signals { vec![DigitMode::Signalling] } else { Vec::new() };
+        let mut world = World::with(Config::default(), line);
+        world.msp_up();
+        let (call, key) = world.connected(A);
+        world.run(A, call, CallAsk::MonitorDigits { modes: both.clone() });
+        let MspCommand::MonitorDigits { modes, .. } = world.last_msp() else { panic!() };
+        assert_eq!(modes, if signals { vec![DigitMode::Event] } else { both.clone() });
+        world.forget();
+        let (digit, mode) = (digits("7")[0], DigitMode::Signalling);
+        world.tsp(TspEvent::Digit { call: key, digit, mode });
+        assert_eq!(world.events(), [(vec![A], AppEvent::Digit { call, digit, mode })]);
+        // Nothing is left to ask the session for.
+        let ask = world.op(A, call, CallAsk::MonitorDigits { modes: vec![mode] });
+        let MspCommand::MonitorDigits { modes, .. } = world.last_msp() else { panic!() };
+        assert_eq!(modes, if signals { Vec::new() } else { vec![mode] });
+        world.msp_done(world.msp_request());
+        world.ok(ask);
+    }
+}
+
 /// Where the TSP declares digits itself, it is asked, not the session.
 #[test]
 fn a_tsp_that_declares_digits_is_asked_first() {

@@ -30,7 +30,7 @@ pub struct LineCaps {
     /// Parties that fit in one conference; 0 means none.
     #[serde(default)]
     pub conference_max_parties: u32,
-    /// How digits can travel without an MSP.
+    /// How digits can travel without an MSP. Beside a session, those that come in signalling are told unasked.
     #[serde(default, deserialize_with = "known_only")]
     pub digit_modes: Vec<DigitMode>,
     /// How long the provider waits for an answer unless told otherwise.
