@@ -5,16 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use offhook_numbers::{Forms, forms};
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use offhook::{Call, Interest, Line, Offhook};
 
 use crate::args;
-use crate::config::Dialling;
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
+use crate::number::written;
 use crate::show::Show;
 
 /// Calls that may wait to be answered before the far ends hear that we are slow.
@@ -24,7 +23,6 @@ const WAITING: usize = 1024;
 pub(crate) async fn run(
     show: Show,
     server: &Offhook,
-    dialling: &Dialling,
     lines: Vec<Line>,
     args: args::Answer,
 ) -> Result<(), Failure> {
@@ -39,7 +37,7 @@ pub(crate) async fn run(
         wait_on(show, server, &line, sender.clone()).await?;
     }
     drop(sender);
-    let (args, dialling) = (Arc::new(args), Arc::new(dialling.clone()));
+    let args = Arc::new(args);
     let finished = Arc::new(AtomicU64::new(0));
     let (done, mut all_done) = mpsc::channel::<()>(1);
     let mut taken = 0;
@@ -50,11 +48,11 @@ pub(crate) async fn run(
         };
         let Some((line, call)) = call else { break };
         taken += 1;
-        let (args, dialling) = (Arc::clone(&args), Arc::clone(&dialling));
+        let args = Arc::clone(&args);
         let (finished, done) = (Arc::clone(&finished), done.clone());
         tokio::spawn(async move {
             let served = async {
-                greet(show, &call, &line, &dialling).await?;
+                greet(show, &call, &line).await?;
                 serve(show, &call, &args, taken).await
             };
             if let Err(failure) = served.await {
@@ -142,21 +140,15 @@ async fn addresses(server: &Offhook, line: &Line) -> Result<Vec<String>, Failure
 }
 
 /// Says who calls, in the forms that the line's place knows.
-async fn greet(show: Show, call: &Call, line: &str, dialling: &Dialling) -> Result<(), Failure> {
+async fn greet(show: Show, call: &Call, line: &str) -> Result<(), Failure> {
     let id = call.id().to_string();
-    let details = call.details().await?;
-    let caller = details.info.caller.address.map_or_else(|| "somebody".to_owned(), |address| address.0);
-    let mut object = json!({"call": id, "line": line, "from": caller});
-    let mut words = format!("{id} from {caller}");
-    if let Some(location) = dialling.of_line(line) {
-        let Forms { canonical, display, .. } = forms(location, &caller);
-        if canonical.is_some() {
-            words = format!("{id} from {display} ({caller})");
-        }
-        object["canonical"] = json!(canonical);
-        object["display"] = json!(display);
+    let caller = call.details().await?.info.caller;
+    let from = caller.address.as_ref().map_or("somebody", |address| address.as_str());
+    let mut words = format!("{id} from {from}");
+    if caller.number.is_some() {
+        words = format!("{id} from {} ({from})", written(&caller));
     }
-    show.event("call", &words, object);
+    show.event("call", &words, json!({"call": id, "line": line, "from": from, "number": caller.number}));
     Ok(())
 }
 

@@ -40,7 +40,8 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let target = number::to_dial(dialling, line.name(), &args.target)?;
     serving(line).await?;
-    let params = CallParams { no_answer_timeout: Some(args.ring), ..CallParams::default() };
+    let number = target.number.clone();
+    let params = CallParams { no_answer_timeout: Some(args.ring), number, ..CallParams::default() };
     // Asked for before the call is, so that no state is missed.
     let events = line.app().events();
     let call = line.call_with(target.dialable.as_str(), params).await?;
@@ -49,7 +50,7 @@ pub(crate) async fn run(
         &format!("{} calls {}", line.name(), target.words(&args.target)),
         json!({
             "call": call.id().to_string(), "line": line.name(), "target": args.target,
-            "dialled": target.shown, "canonical": target.canonical, "display": target.display,
+            "dialled": target.shown, "number": target.number,
         }),
     );
     let mut interrupts = Interrupts::listen()?;

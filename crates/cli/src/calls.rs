@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook::{Answer, AppEvent, Ask, CallAsk, CallId, CallRecord, CallState, HandOff, LineAsk};
 use offhook_spi::{
     Address, CallDatum, CallDirection, CompletionMode, Digit, DigitMode, Gather, GatherEnd, Opaque, Outcome,
-    Party, SchemaId, Tone,
+    SchemaId, Tone,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use crate::args::{CallVerb as V, Calls};
 use crate::exit;
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
+use crate::number::written;
 use crate::show::Show;
 use crate::visit::{Visit, strange};
 
@@ -104,7 +105,7 @@ fn operation(verb: V) -> Result<(CallId, CallAsk, Vec<CallId>), Failure> {
         }
         V::Park { call, at } => (call, CallAsk::Park { at: at.map(to) }, vec![]),
         V::PrepareAdd { conference, target } => {
-            (conference, CallAsk::PrepareAddToConference { to: target.map(to) }, vec![])
+            (conference, CallAsk::PrepareAddToConference { to: target.map(to), number: None }, vec![])
         }
         V::Quality { call, bits_per_second } => (call, CallAsk::SetQuality { bits_per_second }, vec![]),
         V::Redirect { call, target } => (call, CallAsk::Redirect { to: to(target) }, vec![]),
@@ -260,9 +261,7 @@ fn with_line(line: &str, call: &CallRecord) -> Value {
 fn party(call: &CallRecord) -> String {
     let usual =
         if call.info.direction == CallDirection::Outgoing { &call.info.called } else { &call.info.caller };
-    let Party { address, name, .. } = call.info.connected.as_ref().unwrap_or(usual);
-    let address = address.as_ref().map_or("unknown", |address| address.as_str());
-    name.as_ref().map_or_else(|| address.to_owned(), |name| format!("{name} {address}"))
+    written(call.info.connected.as_ref().unwrap_or(usual))
 }
 
 /// Waits for the party, and leaves the call that comes of it to others; an interrupt ends the wish.

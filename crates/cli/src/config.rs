@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::exit;
 use crate::failure::Failure;
+use crate::number;
 
 /// What the file says; a section that is not there is as without a file.
 #[derive(Debug, Deserialize)]
@@ -206,6 +207,9 @@ impl Config {
     pub(crate) async fn builder(self, trace: Option<&Path>) -> Result<Builder, Failure> {
         let mut builder =
             Offhook::builder().sip(self.sip).rtp(self.rtp).policy(self.policy.into_switch_config());
+        if !self.dialling.locations.is_empty() {
+            builder = builder.numbers(number::plan(self.dialling));
+        }
         if self.sim.enabled {
             builder = builder.sim(ExchangeConfig {
                 lines: self.sim.lines,

@@ -22,7 +22,8 @@ pub(crate) async fn run(show: Show, dialling: &Dialling, args: &args::Dial) -> R
     let mut interrupts = Interrupts::listen()?;
     let line = line(&mut remote, args).await?;
     let target = number::to_dial(dialling, &line.stable_id, &args.target)?;
-    let (to, params) = (Address::new(target.dialable.as_str()), Box::<CallParams>::default());
+    let to = Address::new(target.dialable.as_str());
+    let params = Box::new(CallParams { number: target.number.clone(), ..CallParams::default() });
     let call = match remote.ask(Ask::MakeCall { line: line.line, to, params }).await? {
         Answer::Call { call } => call,
         other => {
@@ -33,7 +34,7 @@ pub(crate) async fn run(show: Show, dialling: &Dialling, args: &args::Dial) -> R
         }
     };
     let words = format!("{} calls {}", line.stable_id, target.words(&args.target));
-    let object = json!({"call": call, "id": call.to_string(), "line": line.stable_id, "target": args.target, "dialled": target.shown});
+    let object = json!({"call": call, "id": call.to_string(), "line": line.stable_id, "target": args.target, "dialled": target.shown, "number": target.number});
     show.event("calling", &words, object);
     if args.detach {
         remote.ask(Ask::Deallocate { call, keep: true }).await?;

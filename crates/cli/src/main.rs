@@ -106,7 +106,7 @@ async fn serve(
                 Some(name) => vec![app.line(name).await?],
                 None => every_line(app).await?,
             };
-            answer::run(show, server, dialling, lines, args).await
+            answer::run(show, server, lines, args).await
         }
         Command::Call(args) => {
             let line = line::choose(app, args.from.as_deref(), &args.target).await?;

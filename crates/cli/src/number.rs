@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `offhook number`: what a line dials for a number, and why.
 
-use offhook_numbers::{Location, Options, Reach, Refused, Translation, translate};
+use offhook_numbers::{Forms, Location, Options, Reach, Refused, Translation, forms, translate};
+use offhook_spi::{Address, NumberForms, Party};
 use serde_json::json;
 
 use crate::args;
@@ -38,8 +39,8 @@ pub(crate) fn run(show: Show, dialling: &Dialling, args: &args::Number) -> Resul
 pub(crate) struct ToDial {
     pub(crate) dialable: String,
     pub(crate) shown: String,
-    pub(crate) canonical: Option<String>,
-    pub(crate) display: String,
+    /// The forms, where a location tells them.
+    pub(crate) number: Option<Box<NumberForms>>,
 }
 
 impl ToDial {
@@ -53,17 +54,29 @@ impl ToDial {
 pub(crate) fn to_dial(dialling: &Dialling, line: &str, target: &str) -> Result<ToDial, Failure> {
     let Some(location) = dialling.of_line(line) else {
         let target = target.to_owned();
-        return Ok(ToDial {
-            dialable: target.clone(),
-            shown: target.clone(),
-            canonical: None,
-            display: target,
-        });
+        return Ok(ToDial { dialable: target.clone(), shown: target, number: None });
     };
     let it =
         translate(location, &dialling.cards, target, &Options::default()).map_err(|error| refused(&error))?;
-    let Translation { dialable, shown, canonical, display, .. } = it;
-    Ok(ToDial { dialable, shown, canonical, display })
+    let Translation { dialable, shown, canonical, key, display, .. } = it;
+    let forms = canonical.zip(key).map(|(canonical, key)| NumberForms { canonical, key, display });
+    Ok(ToDial { dialable, shown, number: forms.map(Box::new) })
+}
+
+/// What the places of the lines know of an address.
+pub(crate) fn plan(dialling: Dialling) -> impl Fn(&str, &Address) -> Option<NumberForms> + Send + Sync {
+    move |line, address| {
+        let Forms { canonical, key, display, .. } = forms(dialling.of_line(line)?, address.as_str());
+        Some(NumberForms { canonical: canonical?, key: key?, display })
+    }
+}
+
+/// Who a party is, as people at the line's place write it.
+pub(crate) fn written(party: &Party) -> String {
+    let number = party.number.as_ref().map(|number| number.display.as_str());
+    let address = party.address.as_ref().map(Address::as_str);
+    let address = number.or(address).unwrap_or("unknown");
+    party.name.as_ref().map_or_else(|| address.to_owned(), |name| format!("{name} {address}"))
 }
 
 fn location(dialling: &Dialling, args: &args::Number) -> Result<Location, Failure> {
@@ -109,8 +122,22 @@ mod tests {
     #[test]
     fn a_line_without_a_place_dials_what_it_is_given() {
         let it = to_dial(&Dialling::default(), "desk", "+49 (30) 1234567").unwrap();
-        assert_eq!((it.dialable.as_str(), &it.canonical), ("+49 (30) 1234567", &None));
+        assert_eq!((it.dialable.as_str(), &it.number), ("+49 (30) 1234567", &None));
         assert_eq!(it.words("+49 (30) 1234567"), "+49 (30) 1234567");
+    }
+
+    #[test]
+    fn parties_are_written_as_at_the_line_s_place() {
+        let plan = plan(dialling());
+        let at = |line, address| {
+            let address = Address::new(address);
+            let number = plan(line, &address).map(Box::new);
+            written(&Party { address: Some(address), number, ..Party::default() })
+        };
+        assert_eq!(at("desk", "sip:+493012345678@192.0.2.1"), "030 12345678");
+        assert_eq!(at("shop", "sip:+493012345678@192.0.2.1"), "+49 30 12345678");
+        assert_eq!(at("desk", "sip:bob@192.0.2.1"), "sip:bob@192.0.2.1");
+        assert_eq!(written(&Party { name: Some("Bob".to_owned()), ..Party::default() }), "Bob unknown");
     }
 
     #[test]

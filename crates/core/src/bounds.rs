@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Limits on what a provider says: it is clipped, never trusted to be small.
 
-use offhook_spi::{Address, CallInfo, Opaque, Party};
+use offhook_spi::{Address, CallDirection, CallInfo, NumberForms, Opaque, Party};
 
 /// Bytes of any text that a provider sends along with a call.
 pub(crate) const TEXT: usize = 2048;
@@ -58,6 +58,28 @@ pub(crate) const fn is_stable_id(text: &str) -> bool {
 fn clip_party(party: &mut Party) {
     party.address.iter_mut().for_each(|address| clip(&mut address.0));
     party.name.iter_mut().for_each(clip);
+    if let Some(number) = &mut party.number {
+        let NumberForms { canonical, key, display } = &mut **number;
+        [canonical, key, display].into_iter().for_each(clip);
+    }
+}
+
+/// Keeps the forms of numbers that the provider says again without them.
+pub(crate) fn keep_numbers(known: &CallInfo, new: &mut CallInfo) {
+    let keep = |known: &Party, new: &mut Party| {
+        if new.number.is_none() && new.address == known.address {
+            new.number.clone_from(&known.number);
+        }
+    };
+    keep(&known.caller, &mut new.caller);
+    // Whom we call stays who it is, however the network writes it.
+    if new.called.number.is_none() && known.direction == CallDirection::Outgoing {
+        new.called.number.clone_from(&known.called.number);
+    }
+    keep(&known.called, &mut new.called);
+    if let (Some(known), Some(new)) = (&known.connected, &mut new.connected) {
+        keep(known, new);
+    }
 }
 
 pub(crate) fn clip_list<T>(list: &mut Vec<T>) {

@@ -54,7 +54,7 @@ impl Switch {
             direction: CallDirection::Outgoing,
             address: params.address,
             caller: params.caller.clone().unwrap_or_default(),
-            called: Party { address: Some(to.clone()), ..Party::default() },
+            called: Party { address: Some(to.clone()), number: params.number.clone(), ..Party::default() },
             media: params.media,
             ..CallInfo::default()
         };

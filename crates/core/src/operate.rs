@@ -3,8 +3,8 @@
 //! and goes to the provider in the provider's words.
 
 use offhook_spi::{
-    Address, CallDirection, CallInfo, CallKey, CallOp, Completion, CompletionMode, MediaSet, Op, Opaque,
-    Outcome, Party, Refusal, RefusalKind,
+    CallDirection, CallInfo, CallKey, CallOp, Completion, CompletionMode, MediaSet, Op, Opaque, Outcome,
+    Party, Refusal, RefusalKind,
 };
 
 use crate::app::{AppEvent, CallAsk};
@@ -59,16 +59,19 @@ impl Switch {
         let ask = match ask {
             A::Drop { cause } => return Ok(self.ask_drop(asker, id, cause)),
             A::SetupTransfer { to, params } => {
-                return self.consult(asker, id, (op, None), to.clone(), |key| CallOp::SetupTransfer {
+                let called = Party { address: to.clone(), number: params.number.clone(), ..Party::default() };
+                return self.consult(asker, id, (op, None), called, |key| CallOp::SetupTransfer {
                     consultation: key,
                     to,
                     params,
                 });
             }
-            A::PrepareAddToConference { to } => {
+            A::PrepareAddToConference { to, number } => {
                 self.must_be_conference(id, op)?;
-                return self.consult(asker, id, (op, None), to.clone(), |key| {
-                    CallOp::PrepareAddToConference { consultation: key, to }
+                let called = Party { address: to.clone(), number, ..Party::default() };
+                return self.consult(asker, id, (op, None), called, |key| CallOp::PrepareAddToConference {
+                    consultation: key,
+                    to,
                 });
             }
             A::SetupConference => return self.setup_conference(asker, id, op),
@@ -79,7 +82,7 @@ impl Switch {
                         consultation,
                         completion: Completion::Conference { conference },
                     };
-                    return self.consult(asker, id, (op, Some(other)), None, command);
+                    return self.consult(asker, id, (op, Some(other)), Party::default(), command);
                 }
                 let ask = CallOp::CompleteTransfer { consultation, completion: Completion::Transfer };
                 return Ok(self.join(asker, id, other, op, ask));
@@ -198,10 +201,10 @@ impl Switch {
         asker: Asker,
         id: CallId,
         (op, partner): (Op, Option<CallId>),
-        to: Option<Address>,
+        called: Party,
         command: impl FnOnce(CallKey) -> CallOp,
     ) -> Result<Handled, Refusal> {
-        let (first, request) = self.spin_off(asker, id, to)?;
+        let (first, request) = self.spin_off(asker, id, called)?;
         let session = self.start_session(first);
         let key = self.calls.get(first).map_or(CallKey::core(0), |call| call.key);
         let creation = Creation { parent: Some((id, op)), partner, ..Creation::of(first) };
@@ -214,8 +217,8 @@ impl Switch {
 
     /// A conference comes with its first consultation call; the session is the latter's.
     fn setup_conference(&mut self, asker: Asker, id: CallId, op: Op) -> Result<Handled, Refusal> {
-        let (first, _) = self.spin_off(asker, id, None)?;
-        let (second, request) = match self.spin_off(asker, id, None) {
+        let (first, _) = self.spin_off(asker, id, Party::default())?;
+        let (second, request) = match self.spin_off(asker, id, Party::default()) {
             Ok(both) => both,
             Err(refusal) => {
                 self.discard(first);
@@ -236,14 +239,14 @@ impl Switch {
         &mut self,
         asker: Asker,
         id: CallId,
-        to: Option<Address>,
+        called: Party,
     ) -> Result<(CallId, offhook_spi::RequestId), Refusal> {
         let parent = self.calls.get(id).ok_or_else(|| stale(asker.app, id))?;
         let (line, link) = (parent.line, LineLink { provider: parent.provider, key: parent.line_key });
         let info = CallInfo {
             direction: CallDirection::Outgoing,
             address: parent.info.address,
-            called: Party { address: to, ..Party::default() },
+            called,
             media: parent.info.media,
             related_call_id: parent.info.call_id.clone(),
             ..CallInfo::default()

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use offhook_spi::{
     CallKey, LineKey, Machine, Manifest, Moment, MspCommand, PhoneKey, Refusal, RequestId, SessionKey,
-    TspCommand, VersionRange,
+    TspCommand, TspEvent, VersionRange,
 };
 use slotmap::SlotMap;
 
-use crate::app::{Answer, AppEvent, AppProfile};
+use crate::app::{Answer, AppEvent, AppProfile, Ask};
 use crate::call::Call;
 use crate::deadline::{Deadlines, Reason, Timer};
 use crate::hubs::Hubs;
@@ -172,6 +172,22 @@ impl Switch {
             && self.hubs.is_empty()
             && self.lines.values().all(|line| line.calls == 0 && line.waiting.is_empty())
             && self.apps.values().all(|app| app.calls.is_empty())
+    }
+
+    /// The lasting name of the line that an input says something of parties on, if it is one the switch knows.
+    #[must_use]
+    pub fn line_of(&self, input: &Input) -> Option<&str> {
+        let of_call = |id: CallId| self.calls.get(id).map(|call| call.line);
+        let line = match input {
+            Input::Tsp { provider, event: TspEvent::NewCall { line, .. } } => self.line_at(*provider, *line),
+            Input::Tsp { provider, event: TspEvent::CallInfo { call, .. } } => {
+                self.tsps.get(provider)?.keys.get(call).copied().and_then(of_call)
+            }
+            Input::Ask { ask: Ask::MakeCall { line, .. }, .. } => Some(*line),
+            Input::Ask { ask: Ask::Call { call, .. }, .. } => of_call(*call),
+            _ => None,
+        };
+        self.lines.get(line?).map(|line| line.name.stable_id.as_str())
     }
 
     /// When the switch next wants to be woken, and why.

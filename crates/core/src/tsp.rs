@@ -63,6 +63,7 @@ impl Switch {
             E::CallInfo { mut info, .. } => {
                 bounds::clip_info(&mut info);
                 if let Some(call) = self.calls.get_mut(id) {
+                    bounds::keep_numbers(&call.info, &mut info);
                     call.info.clone_from(&info);
                 }
                 self.place_in_hub(id, &info);

@@ -186,7 +186,8 @@ fn a_conference_may_go_on_without_the_consulted_party() {
 fn a_conference_may_be_added_to_again_and_again() {
     let mut three = Three::together();
     for _ in 0..3 {
-        let ask = three.world.op(A, three.conference.0, CallAsk::PrepareAddToConference { to: None });
+        let ask =
+            three.world.op(A, three.conference.0, CallAsk::PrepareAddToConference { to: None, number: None });
         let (request, _, op, _) = three.world.last_call();
         let CallOp::PrepareAddToConference { consultation: key, .. } = op else { panic!("{op:?}") };
         three.world.done(request);
@@ -278,7 +279,7 @@ fn only_single_calls_are_added_to_conferences() {
     let (first, conference) = (three.first.0, three.conference.0);
     for (call, op, detail) in [
         (single.0, CallAsk::AddToConference { member: first }, "on hold"),
-        (single.0, CallAsk::PrepareAddToConference { to: None }, "is no conference"),
+        (single.0, CallAsk::PrepareAddToConference { to: None, number: None }, "is no conference"),
     ] {
         let ask = three.world.op(A, call, op);
         let refusal = three.world.refused(ask);
@@ -304,7 +305,8 @@ fn a_full_conference_is_busy() {
     caps.conference_max_parties = 2;
     let mut three = Three::together();
     three.world.tsp(TspEvent::LineCaps { line: ALICE, caps });
-    let ask = three.world.op(A, three.conference.0, CallAsk::PrepareAddToConference { to: None });
+    let ask =
+        three.world.op(A, three.conference.0, CallAsk::PrepareAddToConference { to: None, number: None });
     let refusal = three.world.refused(ask);
     assert_eq!(refusal.kind, RefusalKind::Busy);
     assert!(refusal.detail.contains("has 2 parties"), "{}", refusal.detail);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::*;
 use offhook_core::{Answer, Ask, AskId, CallAsk, CallId, HandOff, Purpose, Tie};
 use offhook_spi::{
-    Address, CallKey, CallOp, CallParams, CallState, Cause, Completion, Refusal, RefusalKind, RequestId,
-    TspCommand,
+    Address, CallInfo, CallKey, CallOp, CallParams, CallState, Cause, Completion, NumberForms, Party,
+    Refusal, RefusalKind, RequestId, TspCommand, TspEvent,
 };
 
 const GONE: CallState = CallState::Disconnected { cause: Cause::NormalClearing };
@@ -349,12 +349,27 @@ fn an_original_may_end_during_the_set_up() {
 fn a_consultation_call_has_parameters_of_its_own() {
     let mut world = World::bare();
     let original = world.connected(A);
-    let wanted = CallParams { no_answer_timeout: Some(Duration::from_secs(9)), ..CallParams::default() };
+    let forms = ["+49 (30) 1234567", "+49301234567", "030 1234567"].map(str::to_owned);
+    let [canonical, key, display] = forms;
+    let number = Some(Box::new(NumberForms { canonical, key, display }));
+    let no_answer_timeout = Some(Duration::from_secs(9));
+    let wanted = CallParams { no_answer_timeout, number: number.clone(), ..CallParams::default() };
     let (to, params) = (Some(Address::new("carol")), Box::new(wanted.clone()));
-    world.op(A, original.0, CallAsk::SetupTransfer { to, params });
-    let (_, _, op, _) = world.last_call();
-    let CallOp::SetupTransfer { params, .. } = op else { panic!("{op:?}") };
+    let ask = world.op(A, original.0, CallAsk::SetupTransfer { to, params });
+    let (request, _, op, _) = world.last_call();
+    let CallOp::SetupTransfer { params, consultation, .. } = op else { panic!("{op:?}") };
     assert_eq!(*params, wanted);
+    world.done(request);
+    world.state(consultation, CallState::Proceeding);
+    let Answer::Call { call } = world.ok(ask) else { panic!() };
+    // The provider knows the party under another address, and nothing of the number.
+    let address = Some(Address::new("sip:carol@example.org"));
+    let info = CallInfo { called: Party { address, ..Party::default() }, ..CallInfo::default() };
+    world.tsp(TspEvent::CallInfo { call: consultation, info: Box::new(info) });
+    let ask = world.ask(A, Ask::CallRecord { call });
+    let Answer::Record { record } = world.ok(ask) else { panic!() };
+    assert_eq!(record.info.called.number, number);
+    assert_eq!(record.info.called.address.unwrap().as_str(), "sip:carol@example.org");
 }
 
 /// Swapping exchanges the states, not the roles.
@@ -473,7 +488,7 @@ fn a_join_that_takes_too_long_is_given_up() {
 fn a_line_that_goes_takes_both_along() {
     let mut pair = Pair::new();
     let (ask, _) = pair.complete();
-    pair.world.tsp(offhook_spi::TspEvent::LineDown { line: ALICE });
+    pair.world.tsp(TspEvent::LineDown { line: ALICE });
     assert_eq!(pair.world.refused(ask).kind, RefusalKind::Gone);
     assert!(!pair.is_bound());
     assert_eq!(pair.world.switch.counts().keys, 0);

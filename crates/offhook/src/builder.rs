@@ -15,7 +15,7 @@ use crate::carrier::Process;
 use crate::error::{Error, ErrorKind};
 use crate::journal::Journal;
 use crate::offhook::Offhook;
-use crate::runtime::{FromProvider, Inbox, Newcomer, Role, Server, Supervised, Supervisor, host};
+use crate::runtime::{FromProvider, Inbox, Newcomer, NumberPlan, Role, Server, Supervised, Supervisor, host};
 use crate::trace::{Arrows, Observer, TraceWriter};
 
 /// Sets a server up; [`Offhook::builder`] makes one.
@@ -25,6 +25,7 @@ pub struct Builder {
     journal: usize,
     trace: Option<PathBuf>,
     observer: Option<Observer>,
+    numbers: Option<NumberPlan>,
     tsps: Vec<Box<dyn DynTsp>>,
     children: Vec<Process>,
     media_children: Vec<Process>,
@@ -43,6 +44,7 @@ impl Builder {
             journal: JOURNAL,
             trace: None,
             observer: None,
+            numbers: None,
             tsps: Vec::new(),
             children: Vec::new(),
             media_children: Vec::new(),
@@ -127,6 +129,18 @@ impl Builder {
         (self, arrows)
     }
 
+    /// Knows the numbers of the lines' places: gets the name of a line and an address, and gives the forms of the
+    /// telephone number in it, if there is one. Every party of every call is asked for once, before an
+    /// application sees it: the function must be quick, must not wait and must not panic, whatever a network
+    /// sends. Forms that come with a call ([`CallParams::number`](offhook_spi::CallParams::number)) stand.
+    pub fn numbers(
+        mut self,
+        plan: impl Fn(&str, &offhook_spi::Address) -> Option<offhook_spi::NumberForms> + Send + Sync + 'static,
+    ) -> Self {
+        self.numbers = Some(NumberPlan(Box::new(plan)));
+        self
+    }
+
     /// Sets how many events the journal remembers for readers that fall behind; 16,384 unless set.
     pub fn journal(mut self, events: usize) -> Self {
         self.journal = events;
@@ -170,6 +184,7 @@ impl Builder {
         let switch = Switch::new(self.config);
         let mut server = Server::new(switch, Arc::clone(&journal), trace, releases, alive);
         server.observer = self.observer;
+        server.numbers = self.numbers;
         let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
         for (place, supervised) in supervised {
             server.supervise(ProviderId(number(place)), supervised);

@@ -119,7 +119,7 @@ impl Desk {
             15 => CallAsk::CompleteTransfer { consultation: other, as_conference: false },
             16 | 17 => CallAsk::CompleteTransfer { consultation: other, as_conference: true },
             18 => CallAsk::SetupConference,
-            19 => CallAsk::PrepareAddToConference { to: some },
+            19 => CallAsk::PrepareAddToConference { to: some, number: None },
             20 => CallAsk::AddToConference { member: other },
             21 => CallAsk::RemoveFromConference,
             22 => CallAsk::BlindTransfer { to },

@@ -14,7 +14,7 @@ use crate::key::{AddressIndex, CallKey};
 use crate::media::{Digit, DigitMode, Gather, MediaSet, Tone};
 use crate::op::Op;
 use crate::opaque::Opaque;
-use crate::party::{Address, CallDatum, Party};
+use crate::party::{Address, CallDatum, NumberForms, Party};
 
 /// How a new call shall be made (`LINECALLPARAMS`). The default asks for nothing special.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -34,6 +34,9 @@ pub struct CallParams {
     /// Data to send with the call, for example own headers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<CallDatum>,
+    /// The number that is called, as it was meant: what is dialled is the address. The core shows it with the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<Box<NumberForms>>,
 }
 
 /// What becomes of the two calls when a consultation ends.

@@ -75,7 +75,9 @@ pub use msp::{
 };
 pub use op::{Op, OpSet};
 pub use opaque::{Opaque, SchemaId};
-pub use party::{Address, AddressKind, CallDatum, CallDirection, CallInfo, CallReason, Party, Presentation};
+pub use party::{
+    Address, AddressKind, CallDatum, CallDirection, CallInfo, CallReason, NumberForms, Party, Presentation,
+};
 pub use phone::{HookMode, HookSwitch, LampMode, PhoneCaps, PhoneChange, PhoneOp};
 pub use refusal::{Refusal, RefusalKind, Retry};
 pub use sdp::{BridgeSide, SDP_SCHEMA, SdpMessage};

@@ -74,6 +74,29 @@ pub struct Party {
     /// Why there is no address or name, or how far it can be trusted.
     #[serde(default)]
     pub presentation: Presentation,
+    /// The forms of the telephone number in the address, where somebody knows them. Providers leave it out; the
+    /// server fills it in by the dialling rules of the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<Box<NumberForms>>,
+}
+
+/// A telephone number beside its dialled or presented form, which is the address
+/// (`LINETRANSLATEOUTPUT`, `dwDisplayableAddress`).
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NumberForms {
+    /// Tied to no place: `+49 (30) 1234567`.
+    pub canonical: String,
+    /// What numbers are compared by (E.164): `+49301234567`.
+    pub key: String,
+    /// As people at the line's place write it: `030 1234567`.
+    pub display: String,
+}
+
+/// Personal data: nothing of it is shown.
+impl fmt::Debug for NumberForms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NumberForms(…)")
+    }
 }
 
 /// How far the identity of a party is known (`LINECALLPARTYID`).

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use offhook_spi::{
     Address, CallDatum, CallParams, Cause, CompletionMode, Digit, DigitMode, Gather, MediaRule, MediaSet,
-    Opaque, StreamChange, StreamKey, Terminal, TerminalControl, TerminalKey, Tone, Treatment,
+    NumberForms, Opaque, StreamChange, StreamKey, Terminal, TerminalControl, TerminalKey, Tone, Treatment,
 };
 
 use crate::id::CallId;
@@ -111,6 +111,9 @@ pub enum CallAsk {
         /// Whom to consult.
         #[serde(default)]
         to: Option<Address>,
+        /// The forms of the number that is called.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<Box<NumberForms>>,
     },
     /// See [`CallOp::Redirect`](offhook_spi::CallOp::Redirect).
     Redirect {

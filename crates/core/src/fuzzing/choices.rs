@@ -193,7 +193,7 @@ impl Story {
             12 => CallAsk::SwapHold { with: other },
             13 => CallAsk::SetupTransfer { to: None, params: Box::default() },
             14 => CallAsk::SetupConference,
-            15 => CallAsk::PrepareAddToConference { to: None },
+            15 => CallAsk::PrepareAddToConference { to: None, number: None },
             16 => CallAsk::GatherDigits { gather: gather(bytes) },
             17 => CallAsk::MonitorDigits {
                 modes: if bytes.byte() & 1 == 0 { vec![DigitMode::Event] } else { Vec::new() },

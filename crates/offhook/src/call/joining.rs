@@ -116,7 +116,7 @@ impl Call {
     /// As [`Call::consult`]; [`ErrorKind::InvalidParameter`](crate::ErrorKind::InvalidParameter) when the
     /// call is no conference, [`ErrorKind::Busy`](crate::ErrorKind::Busy) when it is full.
     pub async fn prepare_add(&self) -> Result<Self, Error> {
-        self.one("prepare to add to", CallAsk::PrepareAddToConference { to: None }).await
+        self.one("prepare to add to", CallAsk::PrepareAddToConference { to: None, number: None }).await
     }
 
     /// As [`Call::prepare_add`], and the provider calls the new party itself.
@@ -124,7 +124,11 @@ impl Call {
     /// # Errors
     /// As [`Call::prepare_add`], and [`ErrorKind::InvalidAddress`](crate::ErrorKind::InvalidAddress).
     pub async fn prepare_add_of(&self, to: impl Into<String>) -> Result<Self, Error> {
-        self.one("prepare to add to", CallAsk::PrepareAddToConference { to: Some(Address::new(to)) }).await
+        self.one(
+            "prepare to add to",
+            CallAsk::PrepareAddToConference { to: Some(Address::new(to)), number: None },
+        )
+        .await
     }
 
     /// Adds a call to this conference. Requires `add_to_conference`.

@@ -12,6 +12,7 @@ mod closing;
 mod command;
 mod direct;
 mod host;
+mod numbers;
 mod supervise;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -31,6 +32,7 @@ pub(crate) use command::{
 };
 pub(crate) use direct::{DirectAnswer, DirectJoined};
 pub(crate) use host::{FromProvider, Hosted};
+pub(crate) use numbers::NumberPlan;
 pub(crate) use supervise::{Role, Supervised, Supervisor};
 
 use crate::clock::Clock;
@@ -49,6 +51,8 @@ pub(crate) struct Server {
     pub(crate) journal: Arc<Journal>,
     pub(crate) trace: Option<TraceWriter>,
     pub(crate) observer: Option<Observer>,
+    /// What knows the forms of numbers.
+    pub(crate) numbers: Option<NumberPlan>,
     pub(crate) violations: Arc<AtomicU64>,
     /// Inputs that wait for their turn.
     inputs: VecDeque<Input>,
@@ -113,6 +117,7 @@ impl Server {
             journal,
             trace,
             observer: None,
+            numbers: None,
             violations: Arc::default(),
             inputs: VecDeque::new(),
             tsps: HashMap::new(),
@@ -189,8 +194,11 @@ impl Server {
 
     /// Gives the switch everything that waits, one input after the other.
     fn work(&mut self) {
-        while let Some(input) = self.inputs.pop_front() {
+        while let Some(mut input) = self.inputs.pop_front() {
             let now = self.clock.now();
+            if let Some(numbers) = &self.numbers {
+                numbers.fill(&self.switch, &mut input);
+            }
             trace!(?input, "input");
             if let Some(trace) = &mut self.trace {
                 trace.input(now, &input);

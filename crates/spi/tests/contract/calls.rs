@@ -10,7 +10,7 @@ use offhook_spi::{
 };
 
 use crate::media::tone;
-use crate::parties::{bob, opaque};
+use crate::parties::{bob, number, opaque};
 use crate::pin::{Form, pin};
 
 /// The key of a call that the core named.
@@ -33,6 +33,7 @@ fn params() -> Box<CallParams> {
         caller: Some(bob()),
         no_answer_timeout: Some(Duration::from_millis(30_500)),
         data: vec![CallDatum { name: "X-Customer".to_owned(), value: "4711".to_owned() }],
+        number: Some(number()),
     })
 }
 

@@ -3,8 +3,8 @@
 
 use offhook_spi::{
     Address, AddressIndex, BridgeSide, CallDatum, CallDirection, CallInfo, CallReason, Cause, Flowing,
-    Manifest, MediaSet, Opaque, Outcome, Party, Presentation, Refusal, RefusalKind, Reply, Retry, SDP_SCHEMA,
-    SchemaId, SdpMessage, Version, VersionRange,
+    Manifest, MediaSet, NumberForms, Opaque, Outcome, Party, Presentation, Refusal, RefusalKind, Reply,
+    Retry, SDP_SCHEMA, SchemaId, SdpMessage, Version, VersionRange,
 };
 
 use crate::pin::{Form, pin, variants};
@@ -18,7 +18,14 @@ pub(crate) fn bob() -> Party {
         address: Some(Address::new("sip:bob@example.org")),
         name: Some("Bob".to_owned()),
         presentation: Presentation::Asserted,
+        number: None,
     }
+}
+
+pub(crate) fn number() -> Box<NumberForms> {
+    let (canonical, key, display) =
+        ("+49 (30) 1234567".to_owned(), "+49301234567".to_owned(), "030 1234567".to_owned());
+    Box::new(NumberForms { canonical, key, display })
 }
 
 pub(crate) fn info() -> CallInfo {
@@ -27,7 +34,7 @@ pub(crate) fn info() -> CallInfo {
         address: AddressIndex(1),
         caller: bob(),
         called: Party { presentation: Presentation::Unknown, ..Party::default() },
-        connected: Some(bob()),
+        connected: Some(Party { number: Some(number()), ..bob() }),
         redirecting: vec![bob()],
         reason: CallReason::ForwardedBusy,
         media: MediaSet::AUDIO,

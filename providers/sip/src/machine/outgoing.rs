@@ -352,6 +352,7 @@ impl SipMachine {
             address: Some(Address::new(identity.uri.as_str())),
             name: identity.display,
             presentation: if is_trusted { Presentation::Asserted } else { Presentation::Claimed },
+            number: None,
         };
         call.info.connected = Some(party);
         call.info.call_id = response.headers.call_id().ok().map(str::to_owned);

@@ -100,7 +100,7 @@ fn party(address: NameAddr, presentation: Presentation) -> Party {
     let uri = address.uri.as_str();
     // What a URI carries for headers is no part of the address.
     let uri = uri.split_once('?').map_or(uri, |(uri, _)| uri);
-    Party { address: Some(Address::new(uri)), name: address.display, presentation }
+    Party { address: Some(Address::new(uri)), name: address.display, presentation, ..Party::default() }
 }
 
 #[cfg(test)]
