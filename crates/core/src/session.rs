@@ -95,7 +95,7 @@ impl Switch {
             (Ok(_), Stage::Creating) => session.stage = Stage::Open,
             (Ok(_), _) => {}
             (Err(refusal), stage) => {
-                let call = session.call;
+                let (call, media) = (session.call, session.media);
                 self.sessions.remove(&key);
                 if let Stage::Ending(timer) = stage {
                     self.deadlines.disarm(timer);
@@ -104,19 +104,20 @@ impl Switch {
                 if let Some(call) = self.calls.get_mut(call) {
                     call.session = None;
                 }
-                self.fail_without_session(call, refusal);
+                self.fail_without_session(call, media, refusal);
             }
         }
     }
 
     /// A creation that was not answered in time may still succeed: the session is told to end.
     pub(crate) fn session_late(&mut self, key: SessionKey, refusal: Refusal) {
-        let Some(call) = self.sessions.get(&key).map(|session| session.call) else { return };
+        let Some(session) = self.sessions.get(&key) else { return };
+        let (call, media) = (session.call, session.media);
         if let Some(call) = self.calls.get_mut(call) {
             call.session = None;
         }
         self.end_session(key);
-        self.fail_without_session(call, refusal);
+        self.fail_without_session(call, media, refusal);
     }
 
     /// Tells a session to end; its last figures follow.
@@ -158,27 +159,30 @@ impl Switch {
     pub(crate) fn session_lost(&mut self, key: SessionKey, detail: &str) {
         let Some(session) = self.sessions.get(&key) else { return };
         let (id, media) = (session.call, session.media);
-        if let Some(call) = self.calls.get(id)
-            && !call.life.is_over()
-        {
-            let to = call.hearers();
-            for stream in streams(media) {
-                let state = StreamState::Failed { detail: detail.to_owned() };
-                self.tell(to.clone(), AppEvent::Stream { call: id, stream, state });
-            }
-        }
+        self.media_failed(id, media, detail);
         self.stop_generations(id);
         self.session_ended(key, None);
     }
 
+    /// Says why a call has no media, to all who hold it.
+    fn media_failed(&mut self, id: CallId, media: MediaSet, detail: &str) {
+        let Some(call) = self.calls.get(id).filter(|call| !call.life.is_over()) else { return };
+        let to = call.hearers();
+        for stream in streams(media) {
+            let state = StreamState::Failed { detail: detail.to_owned() };
+            self.tell(to.clone(), AppEvent::Stream { call: id, stream, state });
+        }
+    }
+
     /// A call cannot live because its MSP would not make a session: the request that starts it fails with
     /// the MSP's refusal; if that was answered, the call ends for want of a resource.
-    fn fail_without_session(&mut self, id: CallId, refusal: Refusal) {
+    fn fail_without_session(&mut self, id: CallId, media: MediaSet, refusal: Refusal) {
         let Some(call) = self.calls.get_mut(id) else { return };
         if call.life.is_pending() {
             self.refuse_creation(id, refusal);
         } else if call.kind().is_live() {
             call.fate = call.fate.max(Fate::Overruled);
+            self.media_failed(id, media, &refusal.detail);
             let cause = refusal.cause.unwrap_or(Cause::ResourceUnavailable);
             self.apply(id, Report { state: CallState::Disconnected { cause }, narrowed: None });
             self.drop_call(id, Some(cause));

@@ -163,7 +163,15 @@ fn a_refused_session_ends_the_call_after_its_answer() {
     world.forget();
     world.msp_refuse(create, Refusal::new(RefusalKind::Busy, "no port is free"));
     let cause = Cause::ResourceUnavailable;
-    assert_eq!(world.states(A), [CallState::Disconnected { cause }]);
+    let events = world.events();
+    let detail = "no port is free".to_owned();
+    let failed = |event: &AppEvent| match event {
+        AppEvent::Stream { state, .. } => *state == StreamState::Failed { detail: detail.clone() },
+        _ => false,
+    };
+    assert!(failed(&events[0].1) && failed(&events[1].1), "why comes first: {events:?}");
+    let AppEvent::CallState { state, .. } = &events[2].1 else { panic!("{events:?}") };
+    assert_eq!(*state, CallState::Disconnected { cause });
     assert!(matches!(world.last_call().2, CallOp::Drop { cause: Some(Cause::ResourceUnavailable) }));
     world.state(key, CallState::Ringback);
     world.end(key);
