@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Accounts: what registrations want, carried out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use offhook_sipcore::agent::{Command, Flow, FlowId, RequestId as SipRequestId};
@@ -16,6 +16,8 @@ use crate::location::{Lookup, Target};
 #[derive(Debug, Default)]
 pub(super) struct Registrars {
     ways: HashMap<LineKey, Way>,
+    /// Whose connection is gone and has no successor yet.
+    lost: BTreeSet<LineKey>,
     /// When the next line may begin.
     next: Moment,
 }
@@ -137,6 +139,7 @@ impl SipMachine {
             ways.filter(|(_, way)| way.flow.id == flow).map(|(key, _)| *key).collect();
         lost.sort_unstable();
         for key in lost {
+            self.registrars.lost.insert(key);
             self.register(now, key, |registration, tokens| registration.flow_lost(now, tokens));
         }
     }
@@ -169,13 +172,22 @@ impl SipMachine {
                     let is_in = service == Service::In;
                     self.service(key, service);
                     if is_in {
-                        self.start_watching(now, key);
+                        self.watch_again(now, key);
                     }
                 }
                 Act::Send(request) => self.send_register(now, key, *request),
             }
         }
         self.keep_alive(now, key);
+    }
+
+    /// The account is registered. What others tell it went by the old connection, if that was lost: they shall
+    /// know the new one at once, and tell what was missed.
+    fn watch_again(&mut self, now: Moment, key: LineKey) {
+        self.start_watching(now, key);
+        if self.registrars.lost.remove(&key) {
+            self.renew_watching(now, key);
+        }
     }
 
     /// The way to the registrar of a line.

@@ -137,6 +137,13 @@ impl SipMachine {
         }
     }
 
+    /// What was told meanwhile may be lost: the whole state is asked for.
+    pub(super) fn renew_watching(&mut self, now: Moment, key: LineKey) {
+        for place in self.watching.of(key) {
+            self.watch(now, place, Subscription::renew);
+        }
+    }
+
     pub(super) fn stop_watching(&mut self, now: Moment, key: LineKey) {
         for place in self.watching.of(key) {
             self.watch(now, place, |subscription, tokens| subscription.stop(now, tokens));

@@ -238,6 +238,38 @@ fn what_is_lost_is_unknown_and_asked_for_again() {
 }
 
 #[test]
+fn after_a_lost_connection_everything_is_asked_for_by_the_new_one() {
+    let registrar = Some("192.0.2.50;transport=tcp".to_owned());
+    let line = LineConfig { watch: vec!["101".to_owned()], mwi: true, registrar, ..account() };
+    let mut world = World::new(line);
+    for place in [1, 2] {
+        world.answer(place, Status::OK, &[]);
+    }
+    assert_eq!(world.notify(1, MessageSummary::KIND, "Messages-Waiting: yes\r\n"), 200);
+    assert_eq!(world.notify(2, DialogInfo::KIND, "<dialog-info version='0' state='full'/>"), 200);
+    let lost = world.sent[0].0.id;
+    world.machine.handle(world.now, Input::FlowClosed { flow: lost });
+    world.run(Duration::from_secs(4));
+    assert_eq!((world.sent.len(), &world.sent[3].1.method), (4, &Method::REGISTER));
+    world.answer(3, Status::OK, &[(name::EXPIRES, "7200")]);
+    let renewed = &world.sent[4..];
+    assert_eq!(renewed.len(), 2, "{renewed:?}");
+    for (flow, request) in renewed {
+        assert_eq!((&request.method, flow.id), (&Method::SUBSCRIBE, world.sent[3].0.id));
+        assert!(flow.id != lost && request.headers.to().unwrap().tag() == Some("theirs"));
+    }
+    // Once: a later refresh of the registration is nothing new.
+    for place in [4, 5] {
+        world.answer(place, Status::OK, &[]);
+    }
+    world.run(Duration::from_secs(5_400));
+    let count = world.subscribes().len();
+    let last = world.sent.iter().rposition(|(_, it)| it.method == Method::REGISTER).unwrap();
+    world.answer(last, Status::OK, &[(name::EXPIRES, "7200")]);
+    assert_eq!(world.subscribes().len(), count);
+}
+
+#[test]
 fn many_documents_leave_one_alarm_behind() {
     let mut world = World::new(LineConfig { mwi: true, ..account() });
     world.answer(1, Status::OK, &[]);
