@@ -133,6 +133,11 @@ impl Registration {
         self.outbound.is_agreed
     }
 
+    /// How often the registrar wants to hear from us at least, in seconds (RFC 5626 section 4.4).
+    pub(crate) const fn flow_timer(&self) -> Option<u32> {
+        self.outbound.timer
+    }
+
     pub(crate) const fn alarm(&self) -> Option<Moment> {
         self.alarm
     }
@@ -279,6 +284,11 @@ impl Registration {
         {
             // Section 10.2.8.
             self.expires = least;
+            vec![self.register(Stage::Waiting, tokens)]
+        } else if status == Status::FIRST_HOP_LACKS_OUTBOUND_SUPPORT
+            && self.may_repeat()
+            && self.contact.as_ref().is_some_and(|contact| self.outbound.give_up(contact))
+        {
             vec![self.register(Stage::Waiting, tokens)]
         } else {
             let text = format!("the registrar says {} {}", status.code(), response.reason);

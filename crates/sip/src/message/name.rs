@@ -55,6 +55,7 @@ names! {
     TIMESTAMP "Timestamp";
     CALL_INFO "Call-Info";
     ALERT_INFO "Alert-Info";
+    FLOW_TIMER "Flow-Timer";
     USER_AGENT "User-Agent";
     MIN_EXPIRES "Min-Expires";
     REFERRED_BY "Referred-By" "b";

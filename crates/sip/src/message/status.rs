@@ -68,6 +68,7 @@ statuses! {
     423 INTERVAL_TOO_BRIEF "Interval Too Brief";
     430 FLOW_FAILED "Flow Failed";
     433 ANONYMITY_DISALLOWED "Anonymity Disallowed";
+    439 FIRST_HOP_LACKS_OUTBOUND_SUPPORT "First Hop Lacks Outbound Support";
     480 TEMPORARILY_UNAVAILABLE "Temporarily Unavailable";
     481 CALL_OR_TRANSACTION_DOES_NOT_EXIST "Call/Transaction Does Not Exist";
     482 LOOP_DETECTED "Loop Detected";

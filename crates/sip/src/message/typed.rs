@@ -243,6 +243,15 @@ impl Headers {
         self.seconds(name::MIN_EXPIRES)
     }
 
+    /// The seconds of Flow-Timer: how often the other end wants to hear from us (RFC 5626 section 5.4).
+    ///
+    /// # Errors
+    ///
+    /// [`HeaderError`] when it is not a number.
+    pub fn flow_timer(&self) -> Result<Option<u32>, HeaderError> {
+        self.seconds(name::FLOW_TIMER)
+    }
+
     /// The seconds of Retry-After, without its comment and parameters.
     ///
     /// # Errors

@@ -10,6 +10,9 @@ use offhook_sipcore::message::{Headers, Response, Tokens, Uri, name};
 /// The option tag (section 11.2).
 const OUTBOUND: &str = "outbound";
 
+/// Whoever wants to hear from us more often would keep us busy, in seconds.
+const LEAST_TIMER: u32 = 5;
+
 /// How an account uses its flow.
 #[derive(Debug)]
 pub(super) struct Outbound {
@@ -17,8 +20,12 @@ pub(super) struct Outbound {
     instance: String,
     /// Asked for on every transport, on none, or where there are connections.
     wanted: Option<bool>,
+    /// The first hop said that it cannot do it (439, section 11.6).
+    is_refused: bool,
     /// The registrar said that it sends calls by the flow (section 6).
     pub(super) is_agreed: bool,
+    /// How often the registrar wants to hear from us at least, in seconds (section 5.4).
+    pub(super) timer: Option<u32>,
 }
 
 impl Outbound {
@@ -27,13 +34,21 @@ impl Outbound {
             Some(seed) => hash(seed, line),
             None => u128::from_le_bytes(tokens.bytes()),
         };
-        Self { instance: uuid(instance), wanted, is_agreed: false }
+        Self { instance: uuid(instance), wanted, is_refused: false, is_agreed: false, timer: None }
     }
 
     /// Whether a contact is registered with its flow.
     pub(super) fn applies(&self, contact: &Uri) -> bool {
         let transport = contact.param("transport").flatten();
-        self.wanted.unwrap_or_else(|| transport.is_some_and(|word| !word.eq_ignore_ascii_case("udp")))
+        let is_wanted = || transport.is_some_and(|word| !word.eq_ignore_ascii_case("udp"));
+        !self.is_refused && self.wanted.unwrap_or_else(is_wanted)
+    }
+
+    /// The first hop cannot do it: the account does without (section 4.2.1). False when it does so already.
+    pub(super) fn give_up(&mut self, contact: &Uri) -> bool {
+        let applied = self.applies(contact);
+        self.is_refused |= applied;
+        applied
     }
 
     /// What is written behind the contact.
@@ -53,9 +68,10 @@ impl Outbound {
         }
     }
 
-    /// Reads whether the registrar does it.
+    /// Reads whether the registrar does it, and how often it wants to hear from us.
     pub(super) fn learn(&mut self, response: &Response) {
         self.is_agreed = response.headers.lists(name::REQUIRE, OUTBOUND);
+        self.timer = response.headers.flow_timer().ok().flatten().map(|seconds| seconds.max(LEAST_TIMER));
     }
 }
 

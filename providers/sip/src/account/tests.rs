@@ -217,3 +217,21 @@ fn who_opens_a_connection_names_it_and_hears_whether_calls_come_by_it() {
     assert_eq!(again.headers.all(name::CONTACT).count(), 1);
     assert_eq!(again.headers.get(name::CONTACT), Some(row), "by the same name");
 }
+
+#[test]
+fn a_first_hop_without_outbound_is_registered_by_without() {
+    let mut tokens = Tokens::from_seed(1);
+    let mut registration = registration(&mut tokens);
+    registration.start();
+    let contact = format!("{CONTACT};transport=tcp");
+    let first =
+        sent(registration.located(Moment::ZERO, Some(contact.parse().unwrap()), &mut tokens)).remove(0);
+    assert!(first.headers.get(name::CONTACT).unwrap().contains("reg-id"));
+    let no = first.response(Status::FIRST_HOP_LACKS_OUTBOUND_SUPPORT);
+    let second = sent(registration.done(Moment::ZERO, Some(&no), &mut tokens)).remove(0);
+    assert!(!second.headers.get(name::CONTACT).unwrap().contains("reg-id"));
+    assert!(!second.headers.lists(name::SUPPORTED, "outbound"));
+    // Who says it to that too is as good as away.
+    assert!(sent(registration.done(Moment::ZERO, Some(&no), &mut tokens)).is_empty());
+    assert_eq!(registration.stage, Stage::Failed);
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Keep-alives to registrars over UDP: address translators and firewalls on the way forget us otherwise.
+//! Keep-alives to registrars: address translators and firewalls on the way forget us otherwise over UDP, and a
+//! registrar that has given a time (RFC 5626 section 5.4) does by connections too.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use offhook_spi::{LineKey, Moment};
 
 use super::{Alarm, SipMachine, ToDo};
 use crate::account::Registration;
+use crate::config::LineConfig;
 
 /// Every 24 to 29 seconds, as RFC 5626 section 4.4.2 says for UDP.
 const USUAL: u32 = 29;
@@ -31,14 +33,23 @@ pub(super) struct Keeping {
     of_line: HashMap<LineKey, (u32, Flow)>,
 }
 
+/// The seconds between two keep-alives at most. Quiet connections are looked after by their own tasks.
+fn pause(config: &LineConfig, flow: &Flow, timer: Option<u32>) -> Option<u32> {
+    if flow.transport.is_stream() {
+        return timer;
+    }
+    let every = config.keep_alive.unwrap_or(USUAL);
+    (every > 0).then(|| timer.map_or(every, |timer| timer.min(every)))
+}
+
 impl SipMachine {
     /// Keeps the way of a line to its registrar open as long as the line is registered.
     pub(super) fn keep_alive(&mut self, now: Moment, key: LineKey) {
         let Some(line) = self.lines.get(key) else { return };
-        let every = line.config.keep_alive.unwrap_or(USUAL);
-        let is_on = line.registration.as_deref().is_some_and(Registration::is_on);
-        let flow = self.registrar_flow(key).filter(|flow| is_on && every > 0 && !flow.transport.is_stream());
-        let wanted = flow.map(|flow| (every, flow));
+        let registration = line.registration.as_deref().filter(|registration| registration.is_on());
+        let flow = registration.and_then(|_| self.registrar_flow(key)).filter(|_| !self.is_lost(key));
+        let timer = registration.and_then(Registration::flow_timer);
+        let wanted = flow.and_then(|flow| Some((pause(&line.config, &flow, timer)?, flow)));
         let had = self.keeping.of_line.get(&key).copied();
         if had == wanted {
             return;

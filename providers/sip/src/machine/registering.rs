@@ -190,6 +190,11 @@ impl SipMachine {
         }
     }
 
+    /// Whether the connection of an account is gone and has no successor yet.
+    pub(super) fn is_lost(&self, key: LineKey) -> bool {
+        self.registrars.lost.contains(&key)
+    }
+
     /// The way to the registrar of a line.
     pub(super) fn registrar_flow(&self, key: LineKey) -> Option<Flow> {
         self.registrars.ways.get(&key).map(|way| way.flow)

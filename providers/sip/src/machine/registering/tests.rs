@@ -228,6 +228,43 @@ fn keep_alives_can_be_turned_off_and_made_slower() {
     }
 }
 
+/// RFC 5626 section 4.4: at least as often as `Flow-Timer` says, over UDP and by connections, and after these
+/// were lost by their successors.
+#[test]
+fn a_registrar_says_how_often_it_wants_to_hear_from_us() {
+    for (transport, timer, expected) in [
+        ("udp", Some("10"), 60..=75),
+        ("udp", Some("600"), 20..=26),
+        ("tcp", Some("10"), 60..=75),
+        ("tcp", None, 0..=0),
+        ("tcp", Some("soon"), 0..=0),
+        ("udp", Some("0"), 120..=150),
+    ] {
+        let registrar = Some(format!("192.0.2.50;transport={transport}"));
+        let answer = move |request: &Request, _| {
+            let mut response = welcome(request);
+            if let Some(timer) = timer {
+                response.headers.push(name::FLOW_TIMER, timer);
+            }
+            Some(response)
+        };
+        let mut world = World::new(LineConfig { registrar, ..account() }, Box::new(answer), no_names());
+        world.open(1);
+        world.run(seconds(600));
+        let count = world.keep_alives.len();
+        assert!(expected.contains(&count), "{transport}, {timer:?}: {count}");
+        if transport == "tcp" && count > 0 {
+            let flow = world.machine.registrar_flow(LineKey(1)).unwrap().id;
+            world.machine.handle(world.now, Input::FlowClosed { flow });
+            world.run(seconds(1));
+            assert_eq!(world.keep_alives.len(), count, "a lost connection is not opened by a keep-alive");
+            world.run(seconds(600));
+            let more = world.keep_alives.len() - count;
+            assert!((58..=75).contains(&more), "{more}");
+        }
+    }
+}
+
 fn per_second(registers: &[(Moment, SocketAddr, Request)]) -> HashMap<u64, usize> {
     let mut counts = HashMap::new();
     for (at, _, _) in registers {
