@@ -63,7 +63,8 @@ pub(crate) const fn of_status(status: u16) -> Cause {
         484 | 485 => Cause::InvalidNumberFormat,
         486 | 600 => Cause::UserBusy,
         487 => Cause::Cancelled,
-        400 | 493 => Cause::InvalidMessage,
+        // RFC 5626 section 11.5: whoever is no proxy takes a 430 for a 400.
+        400 | 430 | 493 => Cause::InvalidMessage,
         500 | 491 => Cause::TemporaryFailure,
         502 => Cause::NetworkOutOfOrder,
         503 => Cause::Congestion,
@@ -140,6 +141,7 @@ mod tests {
             (403, Cause::CallRejected),
             (404, Cause::UnallocatedNumber),
             (408, Cause::TimerExpired),
+            (430, Cause::InvalidMessage),
             (480, Cause::SubscriberAbsent),
             (484, Cause::InvalidNumberFormat),
             (486, Cause::UserBusy),

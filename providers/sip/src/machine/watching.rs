@@ -131,7 +131,7 @@ impl SipMachine {
     /// The account is registered, perhaps with another address than before.
     pub(super) fn start_watching(&mut self, now: Moment, key: LineKey) {
         let contact = self.registrar_flow(key).and_then(|flow| self.contact_of(key, &flow));
-        let Some(contact) = contact else { return };
+        let Some(contact) = contact.map(|contact| self.in_dialogs(key, contact)) else { return };
         for place in self.watching.of(key) {
             self.watch(now, place, |subscription, tokens| subscription.start(contact.clone(), tokens));
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use offhook_sipcore::agent::{Command, DialogId, Flow, FlowId, InviteId, Transport};
 use offhook_sipcore::message::{NameAddr, Uri};
-use offhook_spi::Moment;
+use offhook_spi::{LineKey, Moment};
 
 use super::{LookupId, SipMachine, Socket, ToDo};
 use crate::line::Line;
@@ -121,9 +121,15 @@ impl SipMachine {
     /// The same for what begins a dialog, and within one: where calls come by the connection that an account has
     /// opened, so shall the requests of their dialogs (RFC 5626 section 4.3).
     pub(super) fn dialog_contact(&self, line: &Line, flow: &Flow, public: Option<SocketAddr>) -> Uri {
-        let contact = self.contact(&line.user, flow, public);
-        let is_kept = line.registration.as_ref().is_some_and(|registration| registration.is_outbound());
-        if is_kept { contact.with_param("ob", None) } else { contact }
+        kept(line, self.contact(&line.user, flow, public))
+    }
+
+    /// A registered contact of a line as it stands in dialogs that are no calls.
+    pub(super) fn in_dialogs(&self, key: LineKey, contact: Uri) -> Uri {
+        match self.lines.get(key) {
+            Some(line) => kept(line, contact),
+            None => contact,
+        }
     }
 
     /// Host and port at which lines without a domain are called.
@@ -133,6 +139,11 @@ impl SipMachine {
             None => ("localhost".to_owned(), None),
         }
     }
+}
+
+fn kept(line: &Line, contact: Uri) -> Uri {
+    let is_kept = line.registration.as_ref().is_some_and(|registration| registration.is_outbound());
+    if is_kept { contact.with_param("ob", None) } else { contact }
 }
 
 /// A host as it stands in a URI.

@@ -244,6 +244,7 @@ fn after_a_lost_connection_everything_is_asked_for_by_the_new_one() {
     let mut world = World::new(line);
     for place in [1, 2] {
         world.answer(place, Status::OK, &[]);
+        assert!(!world.sent[place].1.headers.get(name::CONTACT).unwrap().contains(";ob"));
     }
     assert_eq!(world.notify(1, MessageSummary::KIND, "Messages-Waiting: yes\r\n"), 200);
     assert_eq!(world.notify(2, DialogInfo::KIND, "<dialog-info version='0' state='full'/>"), 200);
@@ -251,11 +252,13 @@ fn after_a_lost_connection_everything_is_asked_for_by_the_new_one() {
     world.machine.handle(world.now, Input::FlowClosed { flow: lost });
     world.run(Duration::from_secs(4));
     assert_eq!((world.sent.len(), &world.sent[3].1.method), (4, &Method::REGISTER));
-    world.answer(3, Status::OK, &[(name::EXPIRES, "7200")]);
+    world.answer(3, Status::OK, &[(name::EXPIRES, "7200"), (name::REQUIRE, "outbound")]);
     let renewed = &world.sent[4..];
     assert_eq!(renewed.len(), 2, "{renewed:?}");
     for (flow, request) in renewed {
         assert_eq!((&request.method, flow.id), (&Method::SUBSCRIBE, world.sent[3].0.id));
+        // The registrar sends by the connection from now on, in these dialogs too (RFC 5626 section 4.3).
+        assert!(request.headers.get(name::CONTACT).unwrap().ends_with(";ob>"), "{request:?}");
         assert!(flow.id != lost && request.headers.to().unwrap().tag() == Some("theirs"));
     }
     // Once: a later refresh of the registration is nothing new.
@@ -265,7 +268,7 @@ fn after_a_lost_connection_everything_is_asked_for_by_the_new_one() {
     world.run(Duration::from_secs(5_400));
     let count = world.subscribes().len();
     let last = world.sent.iter().rposition(|(_, it)| it.method == Method::REGISTER).unwrap();
-    world.answer(last, Status::OK, &[(name::EXPIRES, "7200")]);
+    world.answer(last, Status::OK, &[(name::EXPIRES, "7200"), (name::REQUIRE, "outbound")]);
     assert_eq!(world.subscribes().len(), count);
 }
 
