@@ -390,7 +390,7 @@ fn line_up() -> TspEvent {
 /// A phone with a little of everything.
 fn phone_up() -> TspEvent {
     let hooks = vec![offhook_spi::HookSwitch::Handset];
-    let caps = PhoneCaps { hooks, display: (1, 20), buttons: 2, ring_modes: 1 };
+    let caps = PhoneCaps { hooks, display: (1, 20), buttons: 2, ring_modes: 1, ..PhoneCaps::default() };
     TspEvent::PhoneUp { phone: PHONE, stable_id: "phone".to_owned(), caps }
 }
 

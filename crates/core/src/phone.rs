@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use offhook_spi::{HookSwitch, PhoneCaps, PhoneChange, PhoneKey, PhoneOp, Refusal, RefusalKind, RequestId};
+use offhook_spi::{
+    HookSwitch, Opaque, PhoneCaps, PhoneChange, PhoneKey, PhoneOp, Refusal, RefusalKind, RequestId,
+};
 
 use crate::app::{ButtonState, PhoneState};
 use crate::bounds;
@@ -61,6 +63,8 @@ impl Phone {
                 bounds::clip(text);
                 replace(&mut state.display, Some(text.clone()))
             }
+            // What it means is the vendor's business; it is told as often as it happens.
+            PhoneChange::Extension { .. } => true,
             PhoneChange::Gain { hook, gain } => {
                 replace(&mut state.hooks.entry(*hook).or_default().gain, Some(*gain))
             }
@@ -89,6 +93,7 @@ impl Phone {
         match op {
             PhoneOp::Button { button, .. } | PhoneOp::Lamp { button, .. } => self.has_button(*button),
             PhoneOp::Display { row, column, .. } => self.has_place(*row, *column),
+            PhoneOp::Extension { data } => self.takes(data),
             PhoneOp::Gain { hook, .. } | PhoneOp::Hook { hook, .. } | PhoneOp::Volume { hook, .. } => {
                 self.has_hook(*hook)
             }
@@ -124,6 +129,19 @@ impl Phone {
             self.caps.hooks.iter().map(|hook| format!("{hook:?}").to_lowercase()).collect();
         let there = if there.is_empty() { String::from("no hook switch") } else { there.join(", ") };
         Err(self.lacks(&format!("{hook:?}").to_lowercase(), &there))
+    }
+
+    fn takes(&self, data: &Opaque) -> Result<(), Refusal> {
+        if !self.caps.extensions.contains(&data.schema) {
+            let detail = format!("the phone {} does not offer the extension {}", self.name, data.schema);
+            return Err(Refusal::new(RefusalKind::Unsupported, detail));
+        }
+        if bounds::fits(data) {
+            return Ok(());
+        }
+        let size = data.data.len();
+        let detail = format!("data of {size} bytes for the phone {} is too big to be carried", self.name);
+        Err(Refusal::new(RefusalKind::InvalidParameter, detail))
     }
 
     fn lacks(&self, wanted: &str, there: &str) -> Refusal {
@@ -169,8 +187,8 @@ mod tests {
 
     fn phone() -> Phone {
         let mut phone = Phone::new(LineName { provider: "sim".to_owned(), stable_id: "desk".to_owned() });
-        phone.caps =
-            PhoneCaps { hooks: vec![HookSwitch::Handset], display: (2, 20), buttons: 4, ring_modes: 1 };
+        let hooks = vec![HookSwitch::Handset];
+        phone.caps = PhoneCaps { hooks, display: (2, 20), buttons: 4, ring_modes: 1, ..PhoneCaps::default() };
         phone
     }
 

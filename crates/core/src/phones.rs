@@ -35,6 +35,7 @@ impl Switch {
         let name = LineName { provider: tsp.name.clone(), stable_id };
         let Some(id) = self.remember_phone(provider, name) else { return };
         bounds::clip_list(&mut caps.hooks);
+        bounds::clip_list(&mut caps.extensions);
         if let (Some(phone), Some(tsp)) = (self.phones.get_mut(id), self.tsps.get_mut(&provider)) {
             phone.link = Some((provider, key));
             phone.caps = caps;
@@ -88,6 +89,11 @@ impl Switch {
 
     /// Something happened at a phone.
     pub(crate) fn phone_event(&mut self, provider: ProviderId, key: PhoneKey, change: PhoneChange) {
+        if let PhoneChange::Extension { data } = &change
+            && !bounds::fits(data)
+        {
+            return self.too_big(provider, None, data);
+        }
         match self.tsps.get(&provider).and_then(|tsp| tsp.phones.get(&key)).copied() {
             Some(id) => self.phone_changed(id, change),
             None => self.unknown_phone(provider, key),
@@ -220,7 +226,10 @@ impl Switch {
             return Err(Refusal::new(RefusalKind::InvalidParameter, detail));
         }
         let request = self.next_request(provider);
-        if let Some(phone) = self.phones.get_mut(id) {
+        // What is the vendor's own is not kept: only the phone can say what has changed.
+        if let Some(phone) = self.phones.get_mut(id)
+            && !matches!(op, PhoneOp::Extension { .. })
+        {
             phone.asked.insert(request, op.clone());
         }
         self.tsp(provider, TspCommand::Phone { request, phone: key, op });

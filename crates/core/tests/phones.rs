@@ -6,15 +6,16 @@ mod common;
 use common::*;
 use offhook_core::{Answer, AppEvent, AppId, Ask, AskId, Input, PhoneId, PhoneRecord, Privilege};
 use offhook_spi::{
-    HookMode, HookSwitch, LampMode, PhoneCaps, PhoneChange, PhoneKey, PhoneOp, Refusal, RefusalKind,
-    RequestId, TspCommand, TspEvent,
+    HookMode, HookSwitch, LampMode, Opaque, Outcome, PhoneCaps, PhoneChange, PhoneKey, PhoneOp, Refusal,
+    RefusalKind, Reply, RequestId, SchemaId, TspCommand, TspEvent,
 };
 
 const DESK: PhoneKey = PhoneKey(7);
 const HANDSET: HookSwitch = HookSwitch::Handset;
 
 fn phone_up(world: &mut World, phone: PhoneKey) {
-    let caps = PhoneCaps { hooks: vec![HANDSET], display: (2, 20), buttons: 8, ring_modes: 2 };
+    let extensions = vec![SchemaId::new("test.phone")];
+    let caps = PhoneCaps { hooks: vec![HANDSET], display: (2, 20), buttons: 8, ring_modes: 2, extensions };
     world.tsp(TspEvent::PhoneUp { phone, stable_id: "desk".to_owned(), caps });
 }
 
@@ -179,6 +180,56 @@ fn an_application_that_leaves_gives_its_phones_back() {
     world.forget();
     world.input(Input::AppDown { app: A });
     assert_eq!(world.events(), [(vec![B], AppEvent::PhoneOwners { phone, owner: None, monitors: 1 })]);
+}
+
+fn data(schema: &str, size: usize) -> Opaque {
+    Opaque { schema: SchemaId::new(schema), data: "x".repeat(size) }
+}
+
+/// The vendor's own (`phoneDevSpecific`): passed on unread, answered with data, and never taken for news.
+#[test]
+fn a_vendors_operation_reaches_the_phone_as_it_is() {
+    let (mut world, phone) = with_phone();
+    open(&mut world, A, phone, Privilege::Owner);
+    open(&mut world, B, phone, Privilege::Monitor);
+    let op = PhoneOp::Extension { data: data("test.phone", 3) };
+    let ask = world.ask(A, Ask::Phone { phone, op: op.clone() });
+    let (request, asked) = last_phone(&world);
+    assert_eq!(asked, op);
+    world.forget();
+    let outcome = Outcome::Data { data: data("test.phone", 4) };
+    world.tsp(TspEvent::Reply { request, result: Reply::Done(outcome.clone()) });
+    assert!(world.events().is_empty(), "only the phone says what has changed");
+    assert_eq!(world.ok(ask), Answer::Done { outcome });
+    world.forget();
+    let change = PhoneChange::Extension { data: data("test.phone", 5) };
+    for _ in 0..2 {
+        world.tsp(TspEvent::Phone { phone: DESK, change: change.clone() });
+    }
+    let told = (vec![A, B], AppEvent::PhoneChange { phone, change });
+    assert_eq!(world.events(), [told.clone(), told], "as often as it happens");
+}
+
+#[test]
+fn what_the_phone_does_not_offer_or_nobody_carries_is_refused() {
+    let (mut world, phone) = with_phone();
+    open(&mut world, A, phone, Privilege::Owner);
+    open(&mut world, B, phone, Privilege::Monitor);
+    for (app, data, kind, detail) in [
+        (A, data("other", 1), RefusalKind::Unsupported, "sim/desk does not offer the extension other"),
+        (A, data("test.phone", Opaque::MAX_BYTES + 1), RefusalKind::InvalidParameter, "data of 65537 bytes"),
+        (B, data("test.phone", 1), RefusalKind::NotOwner, "'desk' owns it"),
+    ] {
+        let ask = world.ask(app, Ask::Phone { phone, op: PhoneOp::Extension { data } });
+        let refusal = world.refused(ask);
+        assert_eq!(refusal.kind, kind);
+        assert!(refusal.detail.contains(detail), "{refusal}");
+    }
+    world.forget();
+    let change = PhoneChange::Extension { data: data("test.phone", Opaque::MAX_BYTES + 1) };
+    world.tsp(TspEvent::Phone { phone: DESK, change });
+    assert_eq!(world.violations(), ["expected at most 65536 bytes of data, received 65537"]);
+    assert!(world.events().is_empty());
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Tsp for YesTsp {
         let (stable_id, status) = ("alice".to_owned(), LineStatus::default());
         let line = TspEvent::LineUp { line: LineKey(1), stable_id, caps: Box::new(caps), status };
         let hooks = vec![HookSwitch::Handset];
-        let caps = PhoneCaps { hooks, display: (2, 20), buttons: 4, ring_modes: 2 };
+        let caps = PhoneCaps { hooks, display: (2, 20), buttons: 4, ring_modes: 2, ..PhoneCaps::default() };
         let phone = TspEvent::PhoneUp { phone: PhoneKey(1), stable_id: "desk".to_owned(), caps };
         for event in [line, phone, TspEvent::Ready] {
             link.emit(event).await.ok();

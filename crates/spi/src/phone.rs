@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::opaque::{Opaque, SchemaId};
 use crate::tolerant::known_only;
 
 /// What a phone has (`PHONECAPS`).
@@ -20,6 +21,9 @@ pub struct PhoneCaps {
     /// How many ring patterns it knows.
     #[serde(default)]
     pub ring_modes: u16,
+    /// Vendor extensions that it understands (`phoneGetExtensionID`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<SchemaId>,
 }
 
 /// A part of a phone that can be lifted.
@@ -88,6 +92,12 @@ pub enum PhoneOp {
         /// What.
         text: String,
     },
+    /// Does something of the vendor's own (`phoneDevSpecific`, `phoneGetData`, `phoneSetData`); requires the
+    /// schema among the phone's extensions. The reply may carry [`Outcome::Data`](crate::Outcome::Data).
+    Extension {
+        /// What, in a schema that the phone lists.
+        data: Opaque,
+    },
     /// Sets the gain of a microphone, 0 to 65535; kept while muted (`phoneSetGain`).
     Gain {
         /// Whose.
@@ -141,6 +151,11 @@ pub enum PhoneChange {
     Display {
         /// All of it, rows joined by line feeds.
         text: String,
+    },
+    /// Something of the vendor's own happened (`PHONE_DEVSPECIFIC`).
+    Extension {
+        /// What, in a schema that the phone lists.
+        data: Opaque,
     },
     /// The gain of a microphone changed.
     Gain {

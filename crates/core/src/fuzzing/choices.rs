@@ -236,7 +236,10 @@ impl Story {
             }
             1 if bytes.byte() > 127 => TspEvent::CompletionGone { line: LINE, id: bytes.below(4) as u64 },
             1 => {
-                let change = PhoneChange::Button { button: bytes.below(14) as u16, down: true };
+                let change = match bytes.below(14) as u16 {
+                    13 => PhoneChange::Extension { data: bytes.data() },
+                    button => PhoneChange::Button { button, down: true },
+                };
                 TspEvent::Phone { phone: PHONE, change }
             }
             2 => {

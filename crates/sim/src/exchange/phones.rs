@@ -43,8 +43,13 @@ impl PhoneSet {
 
     /// The event that tells of it.
     pub(super) fn announced(&self, phone: PhoneKey) -> TspEvent {
-        let caps =
-            PhoneCaps { hooks: HOOKS.to_vec(), display: DISPLAY, buttons: BUTTONS, ring_modes: RING_MODES };
+        let caps = PhoneCaps {
+            hooks: HOOKS.to_vec(),
+            display: DISPLAY,
+            buttons: BUTTONS,
+            ring_modes: RING_MODES,
+            ..PhoneCaps::default()
+        };
         TspEvent::PhoneUp { phone, stable_id: self.name.clone(), caps }
     }
 

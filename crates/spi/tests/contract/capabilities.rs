@@ -41,7 +41,13 @@ pub(crate) fn msp_caps() -> MspCaps {
 }
 
 pub(crate) fn phone_caps() -> PhoneCaps {
-    PhoneCaps { hooks: vec![HookSwitch::Handset], display: (2, 16), buttons: 8, ring_modes: 3 }
+    PhoneCaps {
+        hooks: vec![HookSwitch::Handset],
+        display: (2, 16),
+        buttons: 8,
+        ring_modes: 3,
+        extensions: vec![SchemaId::new("example.data")],
+    }
 }
 
 fn rules() -> Vec<ForwardRule> {
@@ -88,6 +94,7 @@ pub(crate) fn phone_ops() -> Vec<PhoneOp> {
         PhoneOp::Lamp { button: 2, mode: LampMode::Wink },
         PhoneOp::Ring { mode: 1, volume: 65_535 },
         PhoneOp::Volume { hook, volume: 0 },
+        PhoneOp::Extension { data: opaque() },
     ]
 }
 
@@ -101,6 +108,7 @@ pub(crate) fn phone_changes() -> Vec<PhoneChange> {
         PhoneChange::Gain { hook: HookSwitch::Headset, gain: 32_768 },
         PhoneChange::Label { button: 2, label: "Hold".to_owned() },
         PhoneChange::Volume { hook: HookSwitch::Speakerphone, volume: 1 },
+        PhoneChange::Extension { data: opaque() },
     ]
 }
 
