@@ -6,6 +6,7 @@ use offhook_spi::{
 };
 
 use crate::app::{Answer, Purpose};
+use crate::bounds;
 use crate::consultation::Event;
 use crate::deadline::{Reason, Timer};
 use crate::gather::Modes;
@@ -208,7 +209,20 @@ impl Switch {
             return self.violation(provider, None, detail);
         };
         self.deadlines.disarm(pending.timer);
+        let result = result.and_then(|outcome| self.carried(provider, outcome));
         self.settle(provider, pending.asker, pending.what, result);
+    }
+
+    /// What a provider gives back, if it is small enough.
+    fn carried(&mut self, provider: ProviderId, outcome: Outcome) -> Result<Outcome, Refusal> {
+        let Outcome::Data { data } = &outcome else { return Ok(outcome) };
+        if bounds::fits(data) {
+            return Ok(outcome);
+        }
+        self.too_big(provider, None, data);
+        let name = self.provider_name(provider).unwrap_or("the provider");
+        let detail = format!("'{name}' gave back {} bytes, too many to be carried", data.data.len());
+        Err(Refusal::new(RefusalKind::OperationFailed, detail))
     }
 
     /// A command did not fit in the provider's queue, so its reply cannot come.

@@ -11,8 +11,8 @@ use offhook_core::{
     Privilege, ProviderId, Unowned,
 };
 use offhook_spi::{
-    Address, CallInfo, CallKey, CallOp, CallState, Cause, Op, OpSet, Opaque, Refusal, RefusalKind, RequestId,
-    SchemaId, TspCommand, TspEvent,
+    Address, CallInfo, CallKey, CallOp, CallState, Cause, Op, OpSet, Opaque, Outcome, Refusal, RefusalKind,
+    Reply, RequestId, SchemaId, TspCommand, TspEvent,
 };
 
 fn policy(policy: LinePolicy) -> World {
@@ -791,8 +791,17 @@ fn data_that_is_too_big_is_not_carried() {
     world.tsp(TspEvent::Extension { call: Some(key), line: None, data: data.clone() });
     assert!(world.events().is_empty());
     assert_eq!(world.violations(), vec!["expected at most 65536 bytes of data, received 65537"; 2]);
-    let ask = world.op(A, call, CallAsk::Extension { data });
+    let ask = world.op(A, call, CallAsk::Extension { data: data.clone() });
     assert_eq!(world.refused(ask).kind, RefusalKind::InvalidParameter);
+    // Nor as what an operation gives back; that is said.
+    let small = Opaque { data: String::new(), ..data.clone() };
+    let ask = world.op(A, call, CallAsk::Extension { data: small });
+    let (request, ..) = world.last_call();
+    world.tsp(TspEvent::Reply { request, result: Reply::Done(Outcome::Data { data }) });
+    let refusal = world.refused(ask);
+    assert_eq!(refusal.kind, RefusalKind::OperationFailed);
+    assert_eq!(refusal.detail, "'sim' gave back 65537 bytes, too many to be carried");
+    assert_eq!(world.violations().len(), 3);
 }
 
 #[test]
