@@ -2,8 +2,8 @@
 //! Telephone sets of the exchange: what an application sets, and what somebody does at them.
 
 use offhook_spi::{
-    HookMode, HookSwitch, PhoneCaps, PhoneChange, PhoneKey, PhoneOp, Refusal, RefusalKind, Reply, RequestId,
-    TspEvent,
+    HookMode, HookSwitch, Opaque, Outcome, PhoneCaps, PhoneChange, PhoneKey, PhoneOp, Refusal, RefusalKind,
+    Reply, RequestId, SchemaId, TspEvent,
 };
 
 use super::Exchange;
@@ -14,6 +14,10 @@ const DISPLAY: (u16, u16) = (2, 20);
 const BUTTONS: u16 = 4;
 /// Ring patterns that every phone knows.
 const RING_MODES: u16 = 3;
+/// The extension of every phone: a text that it remembers.
+const MEMORY_SCHEMA: &str = "offhook.sim.memory";
+/// Bytes of that text.
+const MEMORY: usize = 1_024;
 /// What every phone has to be lifted.
 const HOOKS: [HookSwitch; 2] = [HookSwitch::Handset, HookSwitch::Speakerphone];
 
@@ -22,11 +26,12 @@ const HOOKS: [HookSwitch; 2] = [HookSwitch::Handset, HookSwitch::Speakerphone];
 pub(super) struct PhoneSet {
     name: String,
     rows: Vec<String>,
+    memory: String,
 }
 
 impl PhoneSet {
     pub(super) fn new(name: String) -> Self {
-        Self { name, rows: vec![String::new(); usize::from(DISPLAY.0)] }
+        Self { name, rows: vec![String::new(); usize::from(DISPLAY.0)], memory: String::new() }
     }
 
     pub(super) fn is_called(&self, name: &str) -> bool {
@@ -48,9 +53,36 @@ impl PhoneSet {
             display: DISPLAY,
             buttons: BUTTONS,
             ring_modes: RING_MODES,
-            ..PhoneCaps::default()
+            extensions: vec![SchemaId::new(MEMORY_SCHEMA)],
         };
         TspEvent::PhoneUp { phone, stable_id: self.name.clone(), caps }
+    }
+
+    /// Carries out what was asked: the outcome, and what there is to tell.
+    fn carry_out(&mut self, op: PhoneOp) -> Result<(Outcome, Option<PhoneChange>), Refusal> {
+        match op {
+            PhoneOp::Extension { data } => self.remember(data),
+            op => Ok((Outcome::Done, Some(self.change(op)?))),
+        }
+    }
+
+    /// The vendor's own: a text is remembered in place of the last one and told to who watches; an empty one
+    /// asks for what is remembered (`phoneSetData`, `phoneGetData`).
+    fn remember(&mut self, data: Opaque) -> Result<(Outcome, Option<PhoneChange>), Refusal> {
+        let Opaque { schema, data: text } = data;
+        if schema.0 != MEMORY_SCHEMA {
+            let detail = format!("the phones of the exchange do not know {schema}; expected {MEMORY_SCHEMA}");
+            return Err(Refusal::new(RefusalKind::Unsupported, detail));
+        }
+        if text.len() > MEMORY {
+            return Err(wrong(format!("the memory of the phone holds {MEMORY} bytes, not {}", text.len())));
+        }
+        let is_news = !text.is_empty() && text != self.memory;
+        if is_news {
+            self.memory = text;
+        }
+        let data = Opaque { schema, data: self.memory.clone() };
+        Ok((Outcome::Data { data: data.clone() }, is_news.then_some(PhoneChange::Extension { data })))
     }
 
     /// Makes a change; gives what there is to tell about it.
@@ -97,10 +129,10 @@ impl Exchange {
     pub(super) fn set_phone(&mut self, request: RequestId, phone: PhoneKey, op: PhoneOp) {
         let set = self.phones.get_mut(&phone);
         let gone = || Refusal::new(RefusalKind::Gone, format!("the exchange has no {phone}"));
-        match set.ok_or_else(gone).and_then(|set| set.change(op)) {
-            Ok(change) => {
-                self.out.push_back(TspEvent::Reply { request, result: Reply::DONE });
-                self.out.push_back(TspEvent::Phone { phone, change });
+        match set.ok_or_else(gone).and_then(|set| set.carry_out(op)) {
+            Ok((outcome, change)) => {
+                self.out.push_back(TspEvent::Reply { request, result: Reply::Done(outcome) });
+                self.out.extend(change.map(|change| TspEvent::Phone { phone, change }));
             }
             Err(refusal) => {
                 self.out.push_back(TspEvent::Reply { request, result: Reply::Refused(refusal) });
@@ -189,5 +221,24 @@ mod tests {
             assert_eq!(refusal.kind, RefusalKind::InvalidParameter);
             assert!(refusal.detail.contains(expected), "{refusal}");
         }
+    }
+
+    #[test]
+    fn a_text_is_remembered_and_told_once() {
+        let mut set = PhoneSet::new("desk".to_owned());
+        let data = |text: &str| Opaque { schema: SchemaId::new(MEMORY_SCHEMA), data: text.to_owned() };
+        for (asked, remembered, is_told) in
+            [("", "", false), ("1234", "1234", true), ("1234", "1234", false), ("", "1234", false)]
+        {
+            let (outcome, change) = set.carry_out(PhoneOp::Extension { data: data(asked) }).unwrap();
+            assert_eq!(outcome, Outcome::Data { data: data(remembered) });
+            assert_eq!(change, is_told.then(|| PhoneChange::Extension { data: data(remembered) }));
+        }
+        let long = PhoneOp::Extension { data: data(&"x".repeat(1_025)) };
+        assert!(set.carry_out(long).unwrap_err().detail.contains("holds 1024 bytes, not 1025"));
+        let foreign = Opaque { schema: SchemaId::new("acme.lamp"), data: String::new() };
+        let refusal = set.carry_out(PhoneOp::Extension { data: foreign }).unwrap_err();
+        assert_eq!(refusal.kind, RefusalKind::Unsupported);
+        assert!(refusal.detail.contains("expected offhook.sim.memory"), "{refusal}");
     }
 }
