@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use offhook_core::{AppEvent, Ask, PhoneId, PhoneRecord, Privilege};
-use offhook_spi::{HookMode, HookSwitch, LampMode, PhoneChange, PhoneOp};
+use offhook_core::{Answer, AppEvent, Ask, PhoneId, PhoneRecord, Privilege};
+use offhook_spi::{HookMode, HookSwitch, LampMode, Opaque, Outcome, PhoneChange, PhoneOp};
 
 use crate::app::App;
 use crate::error::{Error, ErrorKind};
@@ -127,6 +127,20 @@ impl Phone {
     pub async fn set(&self, op: PhoneOp) -> Result<(), Error> {
         let ask = Ask::Phone { phone: self.id, op };
         self.app.ask(|| format!("change phone '{}'", self.name), ask).await.map(|_| ())
+    }
+
+    /// Asks for something of the vendor's own, in one of the schemas that
+    /// [`PhoneCaps::extensions`](offhook_spi::PhoneCaps::extensions) lists; gives its data, where there is any.
+    ///
+    /// # Errors
+    /// As [`Phone::set`], and [`ErrorKind::Unsupported`] for another schema.
+    pub async fn extension(&self, data: Opaque) -> Result<Option<Opaque>, Error> {
+        let ask = Ask::Phone { phone: self.id, op: PhoneOp::Extension { data } };
+        let reply = self.app.ask(|| format!("ask an extension of phone '{}'", self.name), ask).await?;
+        Ok(match reply.answer {
+            Answer::Done { outcome: Outcome::Data { data } } => Some(data),
+            _ => None,
+        })
     }
 
     /// Writes to the display.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Phones of the simulated exchange, from the application to the telephone set and back.
 
-use offhook::spi::{HookMode, HookSwitch, LampMode, PhoneChange};
+use offhook::spi::{HookMode, HookSwitch, LampMode, Opaque, PhoneChange, SchemaId};
 use offhook::{ErrorKind, Offhook};
 use offhook_sim::{ExchangeConfig, SimTsp, Touch};
 
@@ -40,6 +40,36 @@ async fn a_phone_is_set_by_its_owner_and_touched_by_somebody() {
     assert_eq!(refused.kind(), ErrorKind::InvalidParameter);
     let refused = watched.display(0, 0, "mine").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotOwner);
+    assert_eq!(server.violations(), 0);
+    server.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phone_does_what_only_its_vendor_knows() {
+    let config = ExchangeConfig { phones: vec!["desk".to_owned()], ..ExchangeConfig::default() };
+    let (exchange, _caller) = SimTsp::new(config);
+    let server = Offhook::builder().tsp(exchange).msp(offhook_sim::SimMsp).start().await.unwrap();
+    let (owner, watcher) = (server.app("owner").await.unwrap(), server.app("watcher").await.unwrap());
+    let (phone, watched) = (owner.phone("desk").await.unwrap(), watcher.phone("desk").await.unwrap());
+    phone.own().await.unwrap();
+    watched.watch().await.unwrap();
+    let extensions = watched.details().await.unwrap().caps.extensions;
+    let [schema] = &extensions[..] else { panic!("{extensions:?}") };
+    let data = |text: &str| Opaque { schema: schema.clone(), data: text.to_owned() };
+    let mut events = watched.events();
+    assert_eq!(phone.extension(data("speed dial 1234")).await.unwrap(), Some(data("speed dial 1234")));
+    let told = events.find(|event| match event {
+        offhook::AppEvent::PhoneChange { change, .. } => Some(change.clone()),
+        _ => None,
+    });
+    assert_eq!(told.await, Some(PhoneChange::Extension { data: data("speed dial 1234") }));
+    assert_eq!(phone.extension(data("")).await.unwrap(), Some(data("speed dial 1234")));
+
+    let foreign = Opaque { schema: SchemaId::new("acme.lamp"), data: String::new() };
+    let refused = phone.extension(foreign).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.to_string().contains("does not offer the extension acme.lamp"), "{refused}");
+    assert_eq!(watched.extension(data("mine")).await.unwrap_err().kind(), ErrorKind::NotOwner);
     assert_eq!(server.violations(), 0);
     server.shutdown().await;
 }
