@@ -82,7 +82,7 @@ impl<'a> Row<'a> {
             complaints.push(format!("{MAP}: {name}: expected the providers that implement it"));
         }
         for provider in
-            self.providers.split(", ").filter(|it| !["none yet", "rtp", "sim", "sip"].contains(it))
+            self.providers.split(", ").filter(|it| !["rtp", "sim", "sip"].contains(it))
         {
             complaints.push(format!("{MAP}: {name}: there is no provider '{provider}'"));
         }

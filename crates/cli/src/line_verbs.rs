@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use offhook::{Answer, Ask, LineAsk};
-use offhook_spi::{Address, AddressIndex, ForwardRule, ForwardWhen, PickupTarget};
+use offhook_spi::{Address, AddressIndex, ForwardRule, ForwardWhen, Opaque, Outcome, PickupTarget, SchemaId};
 use serde_json::json;
 
 use crate::args::{LineVerb as V, Server, Switch};
@@ -31,6 +31,9 @@ pub(crate) async fn run(show: Show, server: Server, verb: V) -> Result<(), Failu
                 json!({"id": conference.to_string(), "consultation": consultation.to_string()}),
             );
         }
+        Answer::Done { outcome: Outcome::Data { data } } => {
+            show.event("data", &data.data, json!({"line": name, "data": data}));
+        }
         Answer::Done { .. } => show.event("done", &format!("{name}: done"), json!({"line": name})),
         other => return Err(strange(&other)),
     }
@@ -45,6 +48,9 @@ fn asked(verb: V) -> (String, LineAsk) {
         V::DoNotDisturb { line } => {
             let rules = vec![ForwardRule { when: ForwardWhen::Always, caller: None, to: None, after: None }];
             (line, forward(rules))
+        }
+        V::Extension { line, schema, data } => {
+            (line, LineAsk::Extension { data: Opaque { schema: SchemaId::new(schema), data } })
         }
         V::Forward { line, always, busy, no_answer, after, caller } => {
             let targets = [

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `offhook phone`: the telephone sets of the running server.
 
-use offhook::{AppEvent, Ask, PhoneRecord, Privilege};
-use offhook_spi::PhoneOp;
+use offhook::{Answer, AppEvent, Ask, PhoneRecord, Privilege};
+use offhook_spi::{Opaque, Outcome, PhoneOp, SchemaId};
 use serde_json::json;
 
 use crate::args::{Phone, PhoneVerb as V};
@@ -73,6 +73,9 @@ async fn set(show: Show, visit: &mut Visit, verb: V) -> Result<(), Failure> {
     let (name, op) = match verb {
         V::Button { phone, button, label } => (phone, PhoneOp::Button { button, label }),
         V::Display { phone, text, row, column } => (phone, PhoneOp::Display { row, column, text }),
+        V::Extension { phone, schema, data } => {
+            (phone, PhoneOp::Extension { data: Opaque { schema: SchemaId::new(schema), data } })
+        }
         V::Gain { phone, part, gain } => (phone, PhoneOp::Gain { hook: part, gain }),
         V::Hook { phone, part, mode } => (phone, PhoneOp::Hook { hook: part, mode }),
         V::Lamp { phone, button, mode } => (phone, PhoneOp::Lamp { button, mode }),
@@ -84,7 +87,11 @@ async fn set(show: Show, visit: &mut Visit, verb: V) -> Result<(), Failure> {
     visit.ask(Ask::OpenPhone { phone, privilege: Privilege::Owner }).await?;
     let outcome = visit.ask(Ask::Phone { phone, op }).await;
     visit.ask(Ask::ClosePhone { phone }).await?;
-    outcome?;
-    show.event("set", &format!("{name}: done"), json!({"phone": name}));
+    match outcome? {
+        Answer::Done { outcome: Outcome::Data { data } } => {
+            show.event("data", &data.data, json!({"phone": name, "data": data}));
+        }
+        _ => show.event("set", &format!("{name}: done"), json!({"phone": name})),
+    }
     Ok(())
 }

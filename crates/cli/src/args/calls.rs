@@ -191,6 +191,8 @@ pub(crate) enum LineVerb {
     Conference { line: String },
     /// Answer nobody: callers hear busy
     DoNotDisturb { line: String },
+    /// Ask for something of the vendor's own
+    Extension { line: String, schema: String, data: String },
     /// Send calls elsewhere, by all these rules; without any, calls stay here
     Forward {
         line: String,
@@ -271,6 +273,8 @@ pub(crate) enum PhoneVerb {
         #[arg(long, default_value = "0")]
         column: u16,
     },
+    /// Ask for something of the vendor's own
+    Extension { phone: String, schema: String, data: String },
     /// Set the gain of a microphone, 0 to 65535
     Gain {
         phone: String,

@@ -196,6 +196,8 @@ fn lines_answer_park_pick_up_and_forward() {
     let call = desk.dial("alice", "sim:bob");
     let taken = desk.call_of(&["line", "pickup", "carol", "--at", "sim:bob"], "id");
     assert_eq!((desk.state(&taken), desk.state(&call)), ("connected".to_owned(), "connected".to_owned()));
+    let echoed = desk.done(&["line", "extension", "bob", "offhook.sim.echo", "hello"]);
+    assert_eq!((&echoed[0]["event"], &echoed[0]["data"]["data"]), (&"data".into(), &"hello".into()));
     let (code, why) = desk.fails(&["line", "unpark", "nobody", &slot]);
     assert_eq!((code, why.contains("alice, bob, carol")), (2, true), "{why}");
     desk.end();
@@ -218,6 +220,16 @@ fn a_telephone_set_is_written_to_and_watched() {
     desk.done(&["phone", "gain", "desk", "handset", "1000"]);
     desk.done(&["phone", "button", "desk", "2", "door"]);
     assert!(desk.done(&["phone", "show", "desk"])[0].to_string().contains("door"));
+    let memory = ["phone", "extension", "desk", "offhook.sim.memory"];
+    let remembered = desk.done(&[&memory[..], &["speed dial"]].concat());
+    assert_eq!(
+        (&remembered[0]["event"], &remembered[0]["data"]["data"]),
+        (&"data".into(), &"speed dial".into())
+    );
+    let told = watch.prints(|object| object["change"]["what"] == "extension");
+    assert_eq!(told["change"]["data"]["data"], "speed dial");
+    let (code, why) = desk.fails(&["phone", "extension", "desk", "acme.lamp", "on"]);
+    assert_eq!((code, why.contains("does not offer the extension acme.lamp")), (1, true), "{why}");
     let (code, why) = desk.fails(&["phone", "lamp", "desk", "9", "wink"]);
     assert_eq!((code, why.contains("button 9")), (2, true), "{why}");
     let (code, why) = desk.fails(&["phone", "show", "door"]);
