@@ -314,7 +314,10 @@ impl Switch {
         match call.life.narrowed() {
             Some(ops) if !ops.contains(op) => {
                 let state = call.kind();
-                let detail = format!("{id} is {state} and its provider does not allow {op} now");
+                let allowed: Vec<&str> = self.allowed(id).iter().map(Op::name).collect();
+                let allowed = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
+                let detail =
+                    format!("{id} is {state} and its provider does not allow {op} now; it allows {allowed}");
                 Err(Refusal::new(RefusalKind::InvalidState, detail))
             }
             _ => Ok(()),

@@ -498,7 +498,8 @@ fn allowed_is_what_table_line_and_provider_agree_on() {
     world.tsp(TspEvent::CallState { call: key, state: CallState::CONNECTED, allowed });
     assert_eq!(told(&mut world), OpSet::from([Op::Drop]));
     let ask = world.op(A, call, CallAsk::Hold);
-    assert_eq!(world.refused(ask).detail, "call:1.1 is connected and its provider does not allow hold now");
+    let detail = "call:1.1 is connected and its provider does not allow hold now; it allows drop";
+    assert_eq!(world.refused(ask).detail, detail);
 }
 
 #[test]
