@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use offhook_media::engine::{
-    AudioCodec, Channel, Control, Datagram, Echo, Leg, LegConfig, LegControl, LegId, MediaFormat, PacketIo,
-    Peer, PortPool, PortRange, Received, Remote, RtcpMode, STEP, Sent, UdpIo, Worker, WorkerEnds,
+    AudioCodec, Channel, Control, Datagram, Echo, Leg, LegConfig, LegControl, LegId, LegMedia, MediaFormat,
+    PacketIo, Peer, PortPool, PortRange, Received, Remote, RtcpMode, STEP, Sent, UdpIo, Worker, WorkerEnds,
 };
 use offhook_media::ring;
 use offhook_media::rtp::{NtpTime, PayloadType, Random};
-use offhook_media::{Discard, Format, Silence};
+use offhook_media::{Channels, Discard, Format, SampleRate, Silence};
 use offhook_spi::{Digit, Flowing, Moment, TerminalKey};
 
 #[global_allocator]
@@ -23,7 +23,7 @@ const WAITING: usize = 8;
 
 /// A lossy network between neighbouring legs that owns all its memory.
 struct Wire {
-    queues: Vec<[([u8; 600], usize); WAITING]>,
+    queues: Vec<[([u8; 1_500], usize); WAITING]>,
     filled: Vec<usize>,
     random: Random,
     now: Moment,
@@ -36,7 +36,7 @@ fn address(port: usize) -> SocketAddr {
 impl Wire {
     fn new() -> Self {
         let ports = usize::from(LEGS) * 2;
-        let queues = vec![[([0; 600], 0); WAITING]; ports];
+        let queues = vec![[([0; 1_500], 0); WAITING]; ports];
         Self { queues, filled: vec![0; ports], random: Random::new(3), now: Moment::ZERO }
     }
 }
@@ -78,6 +78,10 @@ fn media(codec: AudioCodec, number: u8) -> MediaFormat {
     MediaFormat::symmetric(kind, codec, PayloadType::new(101))
 }
 
+fn set(media: MediaFormat) -> LegControl {
+    LegControl::SetMedia(LegMedia::new(media, SampleRate::HZ_8000))
+}
+
 fn leg(index: u16) -> LegId {
     LegId::new(0, index, 1)
 }
@@ -95,11 +99,9 @@ fn controls(n: u64) -> LegControl {
         6 => LegControl::Echo(Echo::On),
         7 => LegControl::Press(digit, Duration::from_millis(60)),
         8 => LegControl::Statistics(Box::default()),
-        9 => LegControl::SetMedia(media(AudioCodec::Pcma, 8)),
-        10 => LegControl::SetMedia(MediaFormat {
-            packet: Duration::from_millis(30),
-            ..media(AudioCodec::Pcmu, 0)
-        }),
+        9 => set(media(AudioCodec::Pcma, 8)),
+        10 => set(MediaFormat { packet: Duration::from_millis(30), ..media(AudioCodec::Pcmu, 0) }),
+        12 => set(media(AudioCodec::L16(SampleRate::HZ_16000, Channels::STEREO), 96)),
         11 => LegControl::SetFlowing(if n.is_multiple_of(3) { Flowing::In } else { Flowing::Both }),
         13 => LegControl::Mark(terminal, n),
         14 => LegControl::Release,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an administrator may choose: addresses, ports, codecs, buffers, limits.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use offhook_media::SampleRate;
 use serde::{Deserialize, Serialize};
+
+use crate::codec::AudioCodec;
 
 /// How the provider is set up; everything has a default that works on one machine.
 ///
@@ -26,7 +28,7 @@ pub struct RtpConfig {
     pub advertised: Option<IpAddr>,
     /// The lowest and the highest port; each session takes an even port for RTP and the next for RTCP.
     pub ports: (u16, u16),
-    /// Codecs in order of preference, all of one sampling rate.
+    /// Codecs in order of preference; sound is converted where their sampling rates differ.
     pub codecs: Vec<AudioCodec>,
     /// Whether digits may travel as telephone-events (RFC 4733).
     pub telephone_event: bool,
@@ -46,24 +48,6 @@ pub struct RtpConfig {
     pub workers: u16,
     /// How many sessions may exist at once.
     pub max_sessions: u32,
-}
-
-/// A codec that the provider speaks.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[non_exhaustive]
-pub enum AudioCodec {
-    /// G.711 µ-law.
-    #[serde(rename = "PCMU")]
-    Pcmu,
-    /// G.711 A-law.
-    #[serde(rename = "PCMA")]
-    Pcma,
-    /// Linear, 16 bit, 8 kHz.
-    #[serde(rename = "L16/8000")]
-    L16Narrow,
-    /// Linear, 16 bit, 16 kHz.
-    #[serde(rename = "L16/16000")]
-    L16Wide,
 }
 
 /// From where packets are taken, and whether ours follow them (symmetric RTP, RFC 4961).
@@ -94,9 +78,6 @@ impl RtpConfig {
         if self.codecs.is_empty() {
             return Err("codecs is empty, at least one is needed".to_owned());
         }
-        if self.codecs.iter().any(|codec| codec.clock() != self.clock()) {
-            return Err("codecs are of different rates, expected all of one".to_owned());
-        }
         if !(10..=60).contains(&self.ptime) || !self.ptime.is_multiple_of(10) {
             return Err(format!("ptime is {} ms, expected 10 to 60 in steps of 10", self.ptime));
         }
@@ -119,9 +100,11 @@ impl RtpConfig {
         self.advertised.unwrap_or(self.bind)
     }
 
-    /// Samples a second of the codecs, which all have the same.
-    pub(crate) fn clock(&self) -> u32 {
-        self.codecs.first().map_or(8_000, |codec| codec.clock())
+    /// Samples a second of every frame that terminals give and take: enough for the best of the codecs.
+    #[must_use]
+    pub fn rate(&self) -> SampleRate {
+        let rates = self.codecs.iter().map(|codec| codec.rate());
+        rates.max().unwrap_or(SampleRate::HZ_8000)
     }
 
     /// How long a stream may be without a packet before it counts as silent.
@@ -159,54 +142,6 @@ impl Default for RtpConfig {
     }
 }
 
-impl AudioCodec {
-    /// Every codec.
-    pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::L16Narrow, Self::L16Wide];
-
-    /// Name of the encoding as `a=rtpmap` has it.
-    #[must_use]
-    pub const fn encoding(self) -> &'static str {
-        match self {
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
-            Self::L16Narrow | Self::L16Wide => "L16",
-        }
-    }
-
-    /// Ticks of the RTP timestamp in a second; the sampling rate too for all of these.
-    #[must_use]
-    pub const fn clock(self) -> u32 {
-        match self {
-            Self::Pcmu | Self::Pcma | Self::L16Narrow => 8_000,
-            Self::L16Wide => 16_000,
-        }
-    }
-
-    /// The payload type that RFC 3551 gives it for ever, if it does.
-    pub(crate) const fn static_type(self) -> Option<u8> {
-        match self {
-            Self::Pcmu => Some(0),
-            Self::Pcma => Some(8),
-            Self::L16Narrow | Self::L16Wide => None,
-        }
-    }
-
-    /// Bytes of payload in a millisecond.
-    pub(crate) const fn bytes_per_ms(self) -> u16 {
-        match self {
-            Self::Pcmu | Self::Pcma => 8,
-            Self::L16Narrow => 16,
-            Self::L16Wide => 32,
-        }
-    }
-}
-
-impl fmt::Display for AudioCodec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.encoding(), self.clock())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,7 +161,6 @@ mod tests {
             (RtpConfig { ports: (5_001, 5_002), ..d() }, "ports"),
             (RtpConfig { ports: (0, 10), ..d() }, "ports"),
             (RtpConfig { codecs: Vec::new(), ..d() }, "codecs"),
-            (RtpConfig { codecs: vec![AudioCodec::Pcmu, AudioCodec::L16Wide], ..d() }, "different rates"),
             (RtpConfig { ptime: 25, ..d() }, "ptime"),
             (RtpConfig { jitter_min: 300, ..d() }, "jitter_min"),
             (RtpConfig { bind: "0.0.0.0".parse().unwrap(), ..d() }, "set advertised"),

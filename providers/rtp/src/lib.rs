@@ -14,6 +14,7 @@
 //! | `ports` | rings between a program and the provider |
 //! | `driver` | engine, sockets, files |
 
+mod codec;
 mod config;
 mod driver;
 mod leg;
@@ -25,7 +26,8 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub use config::{AudioCodec, RtpConfig, Symmetric};
+pub use codec::AudioCodec;
+pub use config::{RtpConfig, Symmetric};
 pub use driver::RtpMsp;
 pub use driver::ports::{AppAudio, FromCall, Ports, ToCall};
 

@@ -28,6 +28,10 @@ impl Codec for L16 {
         samples.saturating_mul(2)
     }
 
+    fn duration(&self, payload: &[u8]) -> u32 {
+        (payload.len() / 2 / self.channels.count()) as u32
+    }
+
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> usize {
         for (bytes, sample) in payload.chunks_exact_mut(2).zip(pcm) {
             bytes.copy_from_slice(&sample.to_be_bytes());

@@ -43,6 +43,22 @@ pub trait Codec: Send {
     ///
     /// What does not fit is left out.
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> usize;
+
+    /// Samples of one channel that `payload` holds.
+    fn duration(&self, payload: &[u8]) -> u32;
+
+    /// Makes up sound in place of a lost packet, returns the samples written; `None` when the codec has no way of
+    /// its own, also for no samples at all.
+    fn conceal(&mut self, pcm: &mut [i16]) -> Option<usize> {
+        let _ = pcm;
+        None
+    }
+
+    /// Makes up the packet before `next` from what `next` repeats of it; `None` when it repeats nothing.
+    fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> Option<usize> {
+        let _ = (next, pcm);
+        None
+    }
 }
 
 /// The rates and channels of a codec.

@@ -32,6 +32,10 @@ impl Codec for Ulaw {
         samples
     }
 
+    fn duration(&self, payload: &[u8]) -> u32 {
+        payload.len() as u32
+    }
+
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> usize {
         for (code, &sample) in payload.iter_mut().zip(pcm) {
             *code = encode(sample);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use offhook_spi::Flowing;
 
 use super::{AudioCodec, ReceiveFormats};
-use crate::format::Format;
+use crate::format::{Format, SampleRate};
 use crate::jitter::JitterConfig;
 use crate::rtp::{Cname, PayloadType, Ssrc};
 
@@ -16,6 +16,11 @@ use crate::rtp::{Cname, PayloadType, Ssrc};
 pub struct LegConfig {
     /// What is sent and what may come.
     pub media: MediaFormat,
+    /// Samples a second of every frame that passes between the leg and what is patched to it, for the whole call;
+    /// codecs of other rates are converted.
+    pub rate: SampleRate,
+    /// The most payload bytes that 10 ms of any codec take that the call may use later.
+    pub block: usize,
     /// Which directions flow.
     pub flowing: Flowing,
     /// Where the peer says it is; `None` until it has said so.
@@ -42,6 +47,8 @@ impl LegConfig {
     pub fn new(media: MediaFormat, remote: Option<Remote>, seed: u64) -> Self {
         Self {
             media,
+            rate: media.send_codec.rate(),
+            block: media.bytes_of_10_ms(),
             flowing: Flowing::Both,
             remote,
             latching: Latching::Address,
@@ -57,13 +64,17 @@ impl LegConfig {
     /// The format of every frame that passes between the leg and what is patched to it.
     #[must_use]
     pub fn format(&self) -> Format {
-        self.media.format()
+        Format::mono(self.rate, super::TICK)
+    }
+
+    pub(super) fn buffer(&self) -> JitterConfig {
+        let JitterLimits { initial, min, max } = self.jitter;
+        let clock = self.media.send_codec.clock().hertz();
+        JitterConfig { clock, initial, min, max, block: self.block.max(self.media.bytes_of_10_ms()) }
     }
 }
 
 /// Payload types and codecs of a leg.
-///
-/// All codecs must have one rate, that of the codec sent when the leg was made: others are not heard.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MediaFormat {
     /// The payload type sent.
@@ -94,16 +105,16 @@ impl MediaFormat {
         }
     }
 
-    /// The format of frames at the codec's rate, one tick long.
+    /// The most payload bytes that 10 ms take in any of the codecs.
     #[must_use]
-    pub fn format(&self) -> Format {
-        Format::mono(self.send_codec.rate(), super::TICK)
+    pub fn bytes_of_10_ms(&self) -> usize {
+        let codecs = self.receive.iter().map(|(_, codec)| codec);
+        codecs.chain([self.send_codec]).map(AudioCodec::bytes_of_10_ms).max().unwrap_or(80)
     }
 
-    /// Samples in each packet sent.
+    /// Samples of one channel in each packet sent.
     pub(super) fn packet_samples(&self) -> usize {
-        let millis = (self.packet.as_millis().clamp(10, 60) / 10 * 10) as u64;
-        self.send_codec.rate().samples_in(Duration::from_millis(millis)) as usize
+        self.send_codec.rate().samples_in(self.send_codec.packet(self.packet)) as usize
     }
 }
 
@@ -177,15 +188,6 @@ impl Default for JitterLimits {
     fn default() -> Self {
         let JitterConfig { initial, min, max, .. } = JitterConfig::G711;
         Self { initial, min, max }
-    }
-}
-
-impl JitterLimits {
-    pub(super) fn buffer(&self, media: &MediaFormat) -> JitterConfig {
-        let rate = media.send_codec.rate().hertz();
-        let widest = media.receive.iter().map(|(_, codec)| codec.sample_bytes()).max().unwrap_or(1);
-        let block = (rate as usize / 100).max(1) * widest;
-        JitterConfig { clock: rate, initial: self.initial, min: self.min, max: self.max, block }
     }
 }
 

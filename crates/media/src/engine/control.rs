@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offhook_spi::{Digit, Flowing, TerminalKey};
 
-use super::{Bridging, LegStatistics, MediaFormat, Remote};
+use super::{Bridging, LegMedia, LegStatistics, Remote};
 use crate::node::{Sink, Source};
 use crate::rtp::Ssrc;
 
@@ -82,8 +82,8 @@ pub enum LegControl {
     Remove(TerminalKey),
     /// Changes directions: hold, resume.
     SetFlowing(Flowing),
-    /// Changes payload types, codecs or packet length.
-    SetMedia(MediaFormat),
+    /// Changes payload types, codecs or packet length; what goes on unchanged is not interrupted.
+    SetMedia(Box<LegMedia>),
     /// Changes where the peer is; it is latched anew.
     SetRemote(Option<Remote>),
     /// Asks for a snapshot. Event: [`LegEvent::Statistics`] with this box, filled.

@@ -11,8 +11,8 @@ use super::patch::{Patch, add};
 use super::receive::{Receiver, Taken, decibels, mean_square};
 use super::report::{Reporter, Saying, Told};
 use super::transmit::Transmitter;
-use super::worker::{Context, Outbox};
-use super::{Idle, LegConfig, LegStatistics, RtcpMode, Speaker};
+use super::worker::{Context, Outbox, Trash};
+use super::{Idle, LegConfig, LegMedia, LegStatistics, RtcpMode, Speaker};
 use crate::format::Format;
 use crate::node::FrameInfo;
 use crate::rtp::{EventHeard, Random, Ssrc, is_rtcp};
@@ -34,6 +34,7 @@ pub struct Leg<P> {
     rtcp: RtcpMode,
     idle: Idle,
     latch: Latch,
+    media: Box<LegMedia>,
     receiver: Receiver,
     transmitter: Transmitter,
     reporter: Reporter,
@@ -93,8 +94,9 @@ impl<P: Send> Leg<P> {
             rtcp: config.rtcp,
             idle: config.idle,
             latch: Latch::new(config.latching, config.remote),
-            receiver: Receiver::new(config.media, &config.jitter),
-            transmitter: Transmitter::new(config.media, origin),
+            media: LegMedia::new(config.media, config.rate),
+            receiver: Receiver::new(config),
+            transmitter: Transmitter::new(&config.media, origin),
             reporter: Reporter::new(now, config.cname, Random::new(random.bits())),
             patch: Patch::default(),
             echo: Echo::Off,
@@ -122,7 +124,7 @@ impl<P: Send> Leg<P> {
         self.receiver.statistics(now, self.reporter.one_way(), &mut to.received);
         to.received.strangers = self.strangers;
         self.transmitter.statistics(&mut to.sent);
-        self.reporter.statistics(self.format.rate, &mut to.sent);
+        self.reporter.statistics(self.transmitter.clock(), &mut to.sent);
         (to.sent.refused, to.sent.failed) = (self.refused, self.failed);
         if let Some((input, output)) = self.levels.last {
             to.received.level = Some(input).filter(|_| to.received.packets > 0);
@@ -158,11 +160,12 @@ impl<P: Send> Leg<P> {
                 self.flowing = flowing;
                 self.silence.rest(now);
             }
-            LegControl::SetMedia(media) => {
-                if media.send_codec.rate() == format.rate {
-                    self.transmitter.set_media(media);
-                }
-                self.receiver.set_media(media);
+            LegControl::SetMedia(mut media) => {
+                media.inherit(&mut self.media);
+                let before = std::mem::replace(&mut self.media, media);
+                self.transmitter.follow(&self.media);
+                self.receiver.follow(&self.media);
+                out.discard(Trash::Media(before));
             }
             LegControl::SetRemote(remote) => self.latch.announce(remote),
             LegControl::Statistics(mut to) => {
@@ -249,10 +252,11 @@ impl<P: Send> Leg<P> {
         if !self.flowing.receives() {
             return false;
         }
-        let (id, rate) = (self.id, self.format.rate);
+        let (id, clock) = (self.id, self.receiver.clock());
         let ours = self.transmitter.ssrc();
-        let taken =
-            self.receiver.take(at, datagram, ours, |heard| context.out.event(id, key_event(heard, rate)));
+        let taken = self.receiver.take(at, datagram, &self.media, ours, |heard| {
+            context.out.event(id, key_event(heard, clock));
+        });
         match taken {
             Taken::Nothing => return false,
             Taken::Ours => self.resolve_collision(),
@@ -308,13 +312,13 @@ impl<P: Send> Leg<P> {
             self.patch.hear_others(frame, spare);
             FrameInfo::default()
         } else if self.flowing.receives() {
-            self.receiver.play(now, frame, context.scratch)
+            self.receiver.play(now, frame, &mut self.media, context.scratch)
         } else {
             frame.fill(0);
             FrameInfo { concealed: frame.len() as u32, ..FrameInfo::default() }
         };
         if let Some(heard) = self.receiver.poll_event(now) {
-            context.out.event(self.id, key_event(heard, self.format.rate));
+            context.out.event(self.id, key_event(heard, self.receiver.clock()));
         }
         self.gains[Direction::In as usize].apply(frame);
         self.patch.push(frame, &info, self.id, context.out);
@@ -352,17 +356,14 @@ impl<P: Send> Leg<P> {
         let peer = self.latch.peer(Channel::Rtp, self.rtcp);
         let is_wanted = has_sound || self.idle == Idle::Silence || self.transmitter.has_keys();
         let Some(peer) = peer.filter(|_| self.flowing.sends() && is_wanted) else {
-            self.transmitter.skip(frame.len());
+            self.transmitter.skip(&mut self.media);
             return;
         };
         let (io, port) = (&mut *context.io, &mut self.port);
         let (mut refused, mut failed) = (0, 0);
-        self.transmitter.send(frame, &mut context.scratch.packet, &mut |packet| match io.send(
-            port,
-            Channel::Rtp,
-            peer,
-            packet,
-        ) {
+        self.transmitter.send(frame, &mut self.media, &mut context.scratch.packet, &mut |packet| match io
+            .send(port, Channel::Rtp, peer, packet)
+        {
             Sent::Done => {}
             Sent::Failed => failed += 1,
             Sent::Refused => refused += 1,

@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use offhook_spi::Moment;
 
+use super::tract::Tract;
 use super::worker::Scratch;
-use super::{AudioCodec, JitterLimits, MediaFormat, ReceiveStatistics};
+use super::{AudioCodec, LegConfig, LegMedia, ReceiveStatistics};
 use crate::format::SampleRate;
-use crate::jitter::{Concealer, Inserted, JitterBuffer, JitterPacket, Loudness, Next};
+use crate::jitter::{Inserted, JitterBuffer, JitterPacket, Loudness, Next};
 use crate::node::FrameInfo;
 use crate::quality::{Impairment, Measured, Rating};
 use crate::rtp::{
     Arrival, EventHeard, EventReceiver, Header, Packet, PayloadType, Reception, ReportBlock, Ssrc,
 };
 
-/// Longest piece of sound that waits as one packet; longer packets wait in pieces.
-const PIECE: Duration = Duration::from_millis(60);
 /// Root mean square below which nobody hears a frame come or go: −50 dB of full scale.
 const QUIET: f32 = 100.0;
 /// Packets after which quality is told.
@@ -25,18 +24,18 @@ const ENOUGH: u64 = 50;
 /// The receiving half of a leg.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    media: MediaFormat,
+    /// Of the leg's frames.
     rate: SampleRate,
+    /// Ticks a second of the timestamps that come.
+    clock: SampleRate,
+    /// The tract whose sound plays.
+    current: usize,
     source: Option<Source>,
     /// Another source that may take over when the first has gone quiet.
     candidate: Option<Source>,
     /// Totals of sources before this one.
     past: (u64, u64),
     jitter: JitterBuffer,
-    concealer: Concealer,
-    /// Sound of a packet longer than the frame it began in.
-    leftover: Box<[i16]>,
-    left: usize,
     events: EventReceiver,
     position: u64,
     /// Something was played since the source began.
@@ -76,20 +75,15 @@ pub(super) enum Taken {
 }
 
 impl Receiver {
-    pub(super) fn new(media: MediaFormat, limits: &JitterLimits) -> Self {
-        let config = limits.buffer(&media);
-        let rate = media.send_codec.rate();
-        let leftover = rate.samples_in(PIECE) as usize;
+    pub(super) fn new(config: &LegConfig) -> Self {
         Self {
-            media,
-            rate,
+            rate: config.rate,
+            clock: config.media.send_codec.clock(),
+            current: 0,
             source: None,
             candidate: None,
             past: (0, 0),
-            jitter: JitterBuffer::new(config),
-            concealer: Concealer::new(rate),
-            leftover: vec![0; leftover].into(),
-            left: 0,
+            jitter: JitterBuffer::new(config.buffer()),
             events: EventReceiver::default(),
             position: 0,
             is_playing: false,
@@ -99,8 +93,14 @@ impl Receiver {
         }
     }
 
-    pub(super) fn set_media(&mut self, media: MediaFormat) {
-        self.media = media;
+    /// The codecs changed: what plays goes on in its tract, wherever that is now.
+    pub(super) fn follow(&mut self, media: &LegMedia) {
+        self.current = self.codec.and_then(|codec| media.place(codec)).unwrap_or(0);
+    }
+
+    /// Ticks a second of the timestamps that come.
+    pub(super) const fn clock(&self) -> SampleRate {
+        self.clock
     }
 
     /// Takes one datagram. Keys it tells of go to `heard`.
@@ -108,6 +108,7 @@ impl Receiver {
         &mut self,
         now: Moment,
         datagram: &[u8],
+        media: &LegMedia,
         ours: Ssrc,
         mut heard: impl FnMut(EventHeard),
     ) -> Taken {
@@ -122,14 +123,14 @@ impl Receiver {
         self.counts.packets += 1;
         self.counts.bytes += packet.payload.len() as u64;
         let kind = packet.header.payload_type;
-        if Some(kind) == self.media.receive_events {
+        if Some(kind) == media.format.receive_events {
             self.events
                 .receive(now, packet.header.timestamp, packet.payload)
                 .into_iter()
                 .flatten()
                 .for_each(&mut heard);
-        } else if let Some(codec) = self.media.receive.codec(kind).filter(|codec| codec.rate() == self.rate) {
-            self.store(now, codec, &packet);
+        } else if let Some((codec, place)) = known_way(media, kind) {
+            self.store(now, codec, &media.tracts[place], &packet);
         } else if kind != PayloadType::COMFORT_NOISE {
             self.counts.unexpected += 1;
         }
@@ -148,44 +149,122 @@ impl Receiver {
     }
 
     /// Fills the frame that plays at `now`.
-    pub(super) fn play(&mut self, now: Moment, frame: &mut [i16], scratch: &mut Scratch) -> FrameInfo {
+    pub(super) fn play(
+        &mut self,
+        now: Moment,
+        frame: &mut [i16],
+        media: &mut LegMedia,
+        scratch: &mut Scratch,
+    ) -> FrameInfo {
         let mut info = FrameInfo::at(self.position);
         self.position += frame.len() as u64;
-        let mut filled = self.take_leftover(frame);
-        while filled < frame.len() {
-            let room = frame.len() - filled;
-            let at = if filled == 0 { now } else { now + self.rate.duration_of(filled as u64) };
-            match self.jitter.next(at, room as u32, self.loudness(), &mut scratch.payload) {
-                Next::Packet { payload_type, len, .. } => {
-                    let codec = self.media.receive.codec(payload_type).or(self.codec);
-                    let payload = scratch.payload.get(..len).unwrap_or_default();
-                    let samples = codec.map_or(0, |codec| codec.decode(payload, &mut scratch.pcm));
-                    let pcm = &mut scratch.pcm[..samples];
-                    self.concealer.played(pcm);
-                    self.counts.played += samples as u64;
-                    self.is_playing = true;
-                    filled += self.put(&mut frame[filled..], &scratch.pcm[..samples]);
-                }
-                Next::Lost(ticks) => {
-                    let made_up = &mut frame[filled..filled + room.min(ticks as usize)];
-                    self.concealer.conceal(made_up);
-                    info.concealed += made_up.len() as u32;
-                    self.counts.concealed += made_up.len() as u64;
-                    filled += made_up.len();
-                }
-                Next::Empty => {
-                    info.concealed += room as u32;
-                    self.make_up_pause(&mut frame[filled..]);
-                    filled = frame.len();
-                }
-                Next::Stretch => {
-                    self.concealer.conceal(&mut frame[filled..]);
-                    filled = frame.len();
-                }
+        self.turn(media);
+        match media.tracts.get(self.current) {
+            None => frame.fill(0),
+            Some(tract) if tract.is_direct() => self.fill(now, frame, media, scratch, &mut info),
+            Some(tract) => {
+                let mut line = std::mem::take(&mut scratch.line);
+                let (len, from) = (tract.frame_len().min(line.len()), self.current);
+                self.fill(now, &mut line[..len], media, scratch, &mut info);
+                media.tracts[from].convert(&line[..len], frame);
+                scratch.line = line;
+                info.concealed = (u64::from(info.concealed) * frame.len() as u64 / len.max(1) as u64) as u32;
             }
         }
         self.power = mean_square(frame);
         info
+    }
+
+    /// Turns to the tract of the packet that comes next, once the one before has played out.
+    fn turn(&mut self, media: &LegMedia) {
+        if media.tracts.len() < 2 || media.tracts.get(self.current).is_some_and(|tract| tract.left > 0) {
+            return;
+        }
+        let next = self.jitter.first_type().and_then(|kind| known_way(media, kind));
+        if let Some((_, place)) = next {
+            self.current = place;
+        }
+    }
+
+    /// Fills a frame at the rate of the current tract.
+    fn fill(
+        &mut self,
+        now: Moment,
+        frame: &mut [i16],
+        media: &mut LegMedia,
+        scratch: &mut Scratch,
+        info: &mut FrameInfo,
+    ) {
+        let LegMedia { format, tracts, .. } = media;
+        let (place, Some(tract)) = (self.current, tracts.get_mut(self.current)) else { return };
+        let (codec, rate) = (tract.codec(), tract.rate());
+        let mut filled = tract.take_leftover(frame);
+        while filled < frame.len() {
+            let room = frame.len() - filled;
+            let at = if filled == 0 { now } else { now + rate.duration_of(filled as u64) };
+            match self.jitter.next(at, codec.ticks(room as u32), self.loudness(), &mut scratch.payload) {
+                Next::Packet { payload_type, len, .. } => {
+                    let payload = scratch.payload.get(..len).unwrap_or_default();
+                    let known = format.receive.codec(payload_type).or(self.codec);
+                    let Some(codec) = known else { continue };
+                    if !tracts[place].serves(codec) {
+                        // Another codec begins in mid-frame: its sound comes with the next one.
+                        self.change_over(codec, tracts, payload, &mut scratch.pcm);
+                        tracts[place].concealer.conceal(&mut frame[filled..]);
+                        return;
+                    }
+                    let tract = &mut tracts[place];
+                    let samples = tract.decode(codec, payload, &mut scratch.pcm);
+                    self.count_played(samples, rate);
+                    filled += tract.put(&mut frame[filled..], &scratch.pcm[..samples]);
+                }
+                Next::Lost(ticks) => {
+                    let wanted = (codec.samples(ticks) as usize).clamp(1, room);
+                    let made_up = &mut frame[filled..filled + wanted];
+                    let tract = &mut tracts[place];
+                    let next = if tract.recovers() { self.jitter.peek(&mut scratch.payload) } else { None };
+                    let next = next.filter(|(kind, _)| format.receive.codec(*kind) == Some(codec));
+                    let next = next.and_then(|(_, len)| scratch.payload.get(..len));
+                    tract.make_up(next, made_up);
+                    info.concealed += wanted as u32;
+                    self.count_concealed(wanted, rate);
+                    filled += wanted;
+                }
+                Next::Empty => {
+                    info.concealed += room as u32;
+                    self.make_up_pause(&mut frame[filled..], &mut tracts[place]);
+                    filled = frame.len();
+                }
+                Next::Stretch => {
+                    tracts[place].make_up(None, &mut frame[filled..]);
+                    filled = frame.len();
+                }
+            }
+        }
+    }
+
+    /// Keeps the sound of the first packet of another codec for the frame to come.
+    fn change_over(&mut self, codec: AudioCodec, tracts: &mut [Tract], payload: &[u8], pcm: &mut [i16]) {
+        let Some(place) = tracts.iter().position(|tract| tract.serves(codec)) else { return };
+        let tract = &mut tracts[place];
+        let samples = tract.decode(codec, payload, pcm);
+        tract.put(&mut [], &pcm[..samples]);
+        self.current = place;
+        self.count_played(samples, tract.rate());
+    }
+
+    fn count_played(&mut self, samples: usize, rate: SampleRate) {
+        self.counts.played += self.of_leg(samples, rate);
+        self.is_playing = true;
+    }
+
+    fn count_concealed(&mut self, samples: usize, rate: SampleRate) {
+        self.counts.concealed += self.of_leg(samples, rate);
+    }
+
+    /// Samples at the leg's rate that last as long.
+    const fn of_leg(&self, samples: usize, rate: SampleRate) -> u64 {
+        samples as u64 * self.rate.hertz() as u64 / rate.hertz() as u64
     }
 
     /// Whether another look at the socket is worth it.
@@ -236,7 +315,7 @@ impl Receiver {
         to.late = self.jitter.counts().late;
         to.concealed = self.counts.concealed.div_ceil(u64::from(frame));
         to.played = self.counts.played / u64::from(frame);
-        to.jitter = jitter.filter(|_| has_any).map(|ticks| self.rate.duration_of(u64::from(ticks)));
+        to.jitter = jitter.filter(|_| has_any).map(|ticks| self.clock.duration_of(u64::from(ticks)));
         to.buffer = buffer;
         to.malformed = self.counts.malformed;
         to.unexpected = self.counts.unexpected;
@@ -258,7 +337,7 @@ impl Receiver {
     /// Whether a packet belongs to the stream that is heard.
     fn admit(&mut self, now: Moment, header: &Header) -> bool {
         let (sequence, timestamp) = (header.sequence, header.timestamp);
-        let clock = self.rate.hertz();
+        let clock = self.clock.hertz();
         let source = self.source.get_or_insert_with(|| Source {
             ssrc: header.ssrc,
             // The description announced somebody: the first one to come is believed.
@@ -297,13 +376,19 @@ impl Receiver {
         self.is_playing = false;
     }
 
-    /// Puts a packet into the buffer, in pieces that fit the frame's leftover.
-    fn store(&mut self, now: Moment, codec: AudioCodec, packet: &Packet<'_>) {
+    /// Puts a packet into the buffer, in pieces where it is longer than what waits and may be cut.
+    fn store(&mut self, now: Moment, codec: AudioCodec, tract: &Tract, packet: &Packet<'_>) {
         self.codec = Some(codec);
-        let longest = self.leftover.len() * codec.sample_bytes();
+        self.set_clock(codec.clock());
+        let most = tract.longest();
+        if !tract.is_cuttable() && tract.samples(codec, packet.payload) as usize > most {
+            self.counts.unexpected += 1;
+            return;
+        }
+        let longest = if tract.is_cuttable() { most * codec.sample_bytes() } else { packet.payload.len() };
         let mut timestamp = packet.header.timestamp;
         for piece in packet.payload.chunks(longest.max(1)) {
-            let duration = (piece.len() / codec.sample_bytes()) as u32;
+            let duration = codec.ticks(tract.samples(codec, piece));
             if duration == 0 {
                 return;
             }
@@ -321,39 +406,40 @@ impl Receiver {
         }
     }
 
-    fn take_leftover(&mut self, frame: &mut [i16]) -> usize {
-        let taken = self.left.min(frame.len());
-        frame[..taken].copy_from_slice(&self.leftover[..taken]);
-        self.leftover.copy_within(taken..self.left, 0);
-        self.left -= taken;
-        taken
-    }
-
-    /// Plays what fits, keeps the rest for the next frame.
-    fn put(&mut self, frame: &mut [i16], pcm: &[i16]) -> usize {
-        let now = pcm.len().min(frame.len());
-        frame[..now].copy_from_slice(&pcm[..now]);
-        let later = &pcm[now..];
-        self.left = later.len().min(self.leftover.len());
-        self.leftover[..self.left].copy_from_slice(&later[..self.left]);
-        now
+    /// Follows a stream that goes on at another clock (RFC 7160).
+    fn set_clock(&mut self, clock: SampleRate) {
+        if clock == self.clock {
+            return;
+        }
+        self.clock = clock;
+        self.jitter.set_clock(clock.hertz());
+        self.is_playing = false;
+        for source in self.source.iter_mut().chain(&mut self.candidate) {
+            source.reception.set_clock(clock.hertz());
+        }
     }
 
     /// Nothing came: goes on fading, unless a key is down or the stream has not begun.
-    fn make_up_pause(&mut self, rest: &mut [i16]) {
+    fn make_up_pause(&mut self, rest: &mut [i16], tract: &mut Tract) {
         if self.events.is_down() || !self.is_playing {
             rest.fill(0);
             return;
         }
-        if !self.concealer.has_faded() {
-            self.counts.concealed += rest.len() as u64;
+        if tract.make_up_pause(rest) {
+            self.count_concealed(rest.len(), tract.rate());
         }
-        self.concealer.conceal(rest);
     }
 
     fn loudness(&self) -> Loudness {
         if self.power < QUIET * QUIET { Loudness::Quiet } else { Loudness::Audible }
     }
+}
+
+/// What a payload type stands for, and the place of its tract.
+#[inline]
+fn known_way(media: &LegMedia, kind: PayloadType) -> Option<(AudioCodec, usize)> {
+    let codec = media.format.receive.codec(kind)?;
+    Some((codec, media.place(codec)?))
 }
 
 /// The mean of the squares; summed in eight lanes, since one sum of floats cannot be vectorised.

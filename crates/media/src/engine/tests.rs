@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use offhook_spi::{Digit, Flowing, Moment, TerminalKey};
 
 use super::*;
-use crate::format::{Format, SampleRate};
+use crate::format::{Channels, Format, SampleRate};
 use crate::node::{Flow, FrameInfo, Sink, Source};
 use crate::rtp::{Header, Marker, NtpTime, PayloadType, SequenceNumber, Ssrc, Timestamp};
+
+mod codecs;
 
 const EVENTS: Option<PayloadType> = PayloadType::new(101);
 
@@ -88,10 +90,7 @@ impl World {
 
     /// Plays a tone from one leg and listens at the other.
     fn listen(&mut self, from: LegId, to: LegId, hertz: f32) -> Ear {
-        self.tell(
-            from,
-            LegControl::AddSource(TerminalKey(1), Box::new(Sine { hertz, at: 0, frames: u32::MAX })),
-        );
+        self.tell(from, LegControl::AddSource(TerminalKey(1), Box::new(Sine::of(hertz))));
         let ear = Ear::default();
         self.tell(to, LegControl::AddSink(TerminalKey(2), Box::new(ear.clone())));
         ear
@@ -114,18 +113,25 @@ struct Sine {
     hertz: f32,
     at: u32,
     frames: u32,
+    rate: SampleRate,
+}
+
+impl Sine {
+    fn of(hertz: f32) -> Self {
+        Self { hertz, at: 0, frames: u32::MAX, rate: SampleRate::HZ_8000 }
+    }
 }
 
 impl Source for Sine {
     fn format(&self) -> Format {
-        Format::TELEPHONE
+        Format::mono(self.rate, TICK)
     }
 
     fn pull(&mut self, out: &mut [i16], info: &mut FrameInfo) -> Flow {
         *info = FrameInfo::at(u64::from(self.at));
         for sample in out {
-            *sample = ((self.at as f32 * self.hertz / 8_000.0 * TAU).sin() * 8_000.0) as i16;
-            // The phase begins anew each second, before its steps grow coarse.
+            let turns = f64::from(self.at) * f64::from(self.hertz) / f64::from(self.rate.hertz());
+            *sample = ((turns.fract() as f32 * TAU).sin() * 8_000.0) as i16;
             self.at += 1;
         }
         self.frames -= 1;
@@ -133,12 +139,18 @@ impl Source for Sine {
     }
 }
 
-#[derive(Clone, Default)]
-struct Ear(Arc<Mutex<(Vec<i16>, u64)>>);
+#[derive(Clone)]
+struct Ear(Arc<Mutex<(Vec<i16>, u64)>>, SampleRate);
+
+impl Default for Ear {
+    fn default() -> Self {
+        Self::at(SampleRate::HZ_8000)
+    }
+}
 
 impl Sink for Ear {
     fn format(&self) -> Format {
-        Format::TELEPHONE
+        Format::mono(self.1, TICK)
     }
 
     fn push(&mut self, samples: &[i16], info: &FrameInfo) -> Flow {
@@ -150,13 +162,17 @@ impl Sink for Ear {
 }
 
 impl Ear {
+    fn at(rate: SampleRate) -> Self {
+        Self(Arc::default(), rate)
+    }
+
     /// Root mean square of each 20 ms, and the share that lies at `hertz`.
     fn frames(&self, hertz: f32) -> Vec<(f32, f32)> {
         let heard = self.0.lock().unwrap();
         let frame = |frame: &[i16]| {
             let (mut cosine, mut sine, mut power) = (0.0, 0.0, 1.0);
             for (n, sample) in frame.iter().enumerate() {
-                let (phase, sample) = (n as f32 * hertz / 8_000.0 * TAU, f32::from(*sample));
+                let (phase, sample) = (n as f32 * hertz / self.1.hertz() as f32 * TAU, f32::from(*sample));
                 cosine += sample * phase.cos();
                 sine += sample * phase.sin();
                 power += sample * sample;
@@ -164,7 +180,7 @@ impl Ear {
             let share = 2.0 * (cosine * cosine + sine * sine) / (frame.len() as f32 * power);
             ((power / frame.len() as f32).sqrt(), share)
         };
-        heard.0.chunks_exact(160).map(frame).collect()
+        heard.0.chunks_exact(self.1.samples_in(TICK) as usize).map(frame).collect()
     }
 
     /// Frames with the tone and nothing else.
@@ -320,10 +336,7 @@ fn another_source_takes_over() {
     let media = MediaFormat::symmetric(PayloadType::PCMU, AudioCodec::Pcmu, EVENTS);
     let config = LegConfig::new(media, Some(Remote::at(address(1))), 4_711);
     world.ends.controls.push(Control::Open(Box::new(Leg::new(c, &config, port, world.now)))).unwrap();
-    world.tell(
-        c,
-        LegControl::AddSource(TerminalKey(9), Box::new(Sine { hertz: 400.0, at: 0, frames: u32::MAX })),
-    );
+    world.tell(c, LegControl::AddSource(TerminalKey(9), Box::new(Sine::of(400.0))));
     world.run(secs(2));
     assert_eq!(world.count(b, |event| matches!(event, LegEvent::SourceChanged(_))), 1);
     assert_eq!(world.count(b, |event| matches!(event, LegEvent::Bye)), 1);
@@ -336,7 +349,7 @@ fn another_source_takes_over() {
 fn codec_and_packet_length_may_change_at_any_moment() {
     let mut world = World::new(Weather { delay: millis(20), ..Weather::default() });
     let both = |media: &mut MediaFormat| {
-        let l16 = (PayloadType::new(96).unwrap(), AudioCodec::L16(SampleRate::HZ_8000));
+        let l16 = (PayloadType::new(96).unwrap(), AudioCodec::L16(SampleRate::HZ_8000, Channels::MONO));
         let g711 = [(PayloadType::PCMU, AudioCodec::Pcmu), (PayloadType::PCMA, AudioCodec::Pcma)];
         media.receive = ReceiveFormats::new(g711.into_iter().chain([l16]));
     };
@@ -346,13 +359,15 @@ fn codec_and_packet_length_may_change_at_any_moment() {
     let mut media = MediaFormat::symmetric(PayloadType::PCMU, AudioCodec::Pcmu, EVENTS);
     both(&mut media);
     let mut changes = 0;
-    for (number, codec) in
-        [(8, AudioCodec::Pcma), (96, AudioCodec::L16(SampleRate::HZ_8000)), (0, AudioCodec::Pcmu)]
-    {
+    for (number, codec) in [
+        (8, AudioCodec::Pcma),
+        (96, AudioCodec::L16(SampleRate::HZ_8000, Channels::MONO)),
+        (0, AudioCodec::Pcmu),
+    ] {
         for packet in [10, 20, 30, 40, 60] {
             (media.send_type, media.send_codec) = (PayloadType::new(number).unwrap(), codec);
             media.packet = millis(packet);
-            world.tell(a, LegControl::SetMedia(media));
+            world.tell(a, LegControl::SetMedia(LegMedia::new(media, SampleRate::HZ_8000)));
             world.run(secs(2));
             changes += 1;
         }
@@ -390,7 +405,7 @@ fn bridged_legs_hear_each_other_and_who_sits_between_them() {
     });
     // One after the other each says something; everybody else hears it.
     for (from, hertz) in [(far_a, 400.0), (far_b, 700.0), (seat, 1_000.0)] {
-        let sine = Sine { hertz, at: 0, frames: 50 };
+        let sine = Sine { frames: 50, ..Sine::of(hertz) };
         world.tell(from, LegControl::AddSource(TerminalKey(1), Box::new(sine)));
         world.run(millis(1_500));
     }
@@ -411,7 +426,7 @@ fn bridged_legs_hear_each_other_and_who_sits_between_them() {
 fn gain_mutes_and_marks_levels_and_ends_are_told() {
     let mut world = World::new(Weather::default());
     let (a, b) = world.pair();
-    world.tell(a, LegControl::AddSource(TerminalKey(1), Box::new(Sine { hertz: 400.0, at: 0, frames: 100 })));
+    world.tell(a, LegControl::AddSource(TerminalKey(1), Box::new(Sine { frames: 100, ..Sine::of(400.0) })));
     world.tell(a, LegControl::Mark(TerminalKey(1), 8_000));
     world.run(millis(1_050));
     assert_eq!(world.count(a, |event| matches!(event, LegEvent::Marked(TerminalKey(1), 8_000))), 1);

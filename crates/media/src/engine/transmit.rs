@@ -6,26 +6,23 @@ use std::time::Duration;
 use offhook_spi::Digit;
 
 use super::config::Origin;
-use super::{MediaFormat, SendStatistics};
+use super::{AudioCodec, LegMedia, MediaFormat, SendStatistics};
+use crate::format::SampleRate;
 use crate::rtp::{
     EventSender, Header, Marker, PayloadType, QueueFull, SenderInfo, SequenceNumber, Ssrc, Timestamp,
 };
 
-/// Longest packet and a frame, in milliseconds: what may wait to be sent.
-const PENDING_MILLIS: u64 = 80;
-
 /// The sending half of a leg.
 #[derive(Debug)]
 pub(super) struct Transmitter {
-    media: MediaFormat,
+    /// Ticks a second of our timestamps.
+    clock: SampleRate,
+    codec: AudioCodec,
     ssrc: Ssrc,
     sequence: SequenceNumber,
     /// Media time of the next frame, whether it is sent or not.
     timestamp: Timestamp,
     marker: Marker,
-    /// Encoded sound that does not yet fill a packet.
-    pending: Box<[u8]>,
-    waiting: usize,
     events: EventSender,
     /// Keys were pressed and their end was not yet told.
     owes_end: bool,
@@ -37,29 +34,36 @@ pub(super) struct Transmitter {
 pub(super) type Emit<'a> = &'a mut dyn FnMut(&[u8]);
 
 impl Transmitter {
-    pub(super) fn new(media: MediaFormat, origin: Origin) -> Self {
-        let rate = media.send_codec.rate();
-        let room = rate.samples_in(Duration::from_millis(PENDING_MILLIS)) as usize * 2;
+    pub(super) fn new(media: &MediaFormat, origin: Origin) -> Self {
+        let clock = media.send_codec.clock();
         Self {
-            media,
+            clock,
+            codec: media.send_codec,
             ssrc: origin.ssrc,
             sequence: SequenceNumber(origin.sequence),
             timestamp: Timestamp(origin.timestamp),
             marker: Marker::Set,
-            pending: vec![0; room].into(),
-            waiting: 0,
-            events: EventSender::new(rate.hertz()),
+            events: EventSender::new(clock.hertz()),
             owes_end: false,
             packets: 0,
             bytes: 0,
         }
     }
 
-    pub(super) fn set_media(&mut self, media: MediaFormat) {
-        if self.media.send_codec != media.send_codec {
-            self.waiting = 0;
+    /// The codecs changed.
+    pub(super) fn follow(&mut self, media: &LegMedia) {
+        self.codec = media.format.send_codec;
+        let clock = self.codec.clock();
+        if clock != self.clock {
+            self.clock = clock;
+            self.events.set_clock(clock.hertz());
+            self.marker = Marker::Set;
         }
-        self.media = media;
+    }
+
+    /// Ticks a second of our timestamps.
+    pub(super) const fn clock(&self) -> SampleRate {
+        self.clock
     }
 
     /// Goes on under another name (RFC 3550 section 8.2).
@@ -95,31 +99,45 @@ impl Transmitter {
     }
 
     /// Sends `frame`, or a key in its place, as packets handed to `emit`.
-    pub(super) fn send(&mut self, frame: &[i16], packet: &mut [u8], emit: Emit<'_>) {
+    pub(super) fn send(&mut self, frame: &[i16], media: &mut LegMedia, packet: &mut [u8], emit: Emit<'_>) {
         if self.events.is_busy() {
-            self.send_key(frame.len(), packet, emit);
+            self.send_key(media, packet, emit);
             return;
         }
-        let codec = self.media.send_codec;
-        let samples = self.media.packet_samples();
-        if samples == frame.len() && self.waiting == 0 {
+        let codec = media.format.send_codec;
+        let samples = media.format.packet_samples();
+        if samples == frame.len() && media.sender.is_direct() {
             if let Some(room) = packet.get_mut(Header::LEN..) {
                 let len = codec.encode(frame, room);
-                self.dispatch(self.timestamp, len, packet, emit);
+                self.dispatch(media.format.send_type, self.timestamp, len, packet, emit);
             }
-            self.timestamp = self.timestamp.plus(frame.len() as u32);
+            self.timestamp = self.timestamp.plus(codec.ticks(frame.len() as u32));
             return;
         }
-        self.waiting += codec.encode(frame, &mut self.pending[self.waiting..]);
-        self.timestamp = self.timestamp.plus(frame.len() as u32);
-        self.send_pending(samples, packet, emit);
+        media.sender.push(frame);
+        self.timestamp = self.timestamp.plus(self.ticks_of_frame());
+        while let Some(room) = packet.get_mut(Header::LEN..)
+            && let Some((waiting, len)) = media.sender.next(samples, room)
+        {
+            let begin = self.timestamp.plus(codec.ticks(waiting as u32).wrapping_neg());
+            if len > 0 {
+                self.dispatch(media.format.send_type, begin, len, packet, emit);
+            } else {
+                // The codec is silent (RFC 7587 section 3.1.3): the next packet begins a spurt.
+                self.marker = Marker::Set;
+            }
+        }
     }
 
     /// Lets the time of a frame pass without sending.
-    pub(super) fn skip(&mut self, samples: usize) {
-        self.timestamp = self.timestamp.plus(samples as u32);
-        self.waiting = 0;
+    pub(super) fn skip(&mut self, media: &mut LegMedia) {
+        self.timestamp = self.timestamp.plus(self.ticks_of_frame());
+        media.sender.forget();
         self.marker = Marker::Set;
+    }
+
+    fn ticks_of_frame(&self) -> u32 {
+        self.clock.samples_in(super::TICK) as u32
     }
 
     /// What a sender report says at the moment of the next frame; `None` when nothing was sent.
@@ -137,40 +155,33 @@ impl Transmitter {
     }
 
     pub(super) fn statistics(&self, to: &mut SendStatistics) {
-        to.codec = Some(self.media.send_codec);
+        to.codec = Some(self.codec);
         to.packets = self.packets;
         to.bytes = self.bytes;
     }
 
-    /// Sends whole packets of what waits.
-    fn send_pending(&mut self, samples: usize, packet: &mut [u8], emit: Emit<'_>) {
-        let per_sample = self.media.send_codec.sample_bytes();
-        let wanted = samples * per_sample;
-        while self.waiting >= wanted && wanted > 0 {
-            let Some(room) = packet.get_mut(Header::LEN..Header::LEN + wanted) else { return };
-            room.copy_from_slice(&self.pending[..wanted]);
-            let begin = self.timestamp.plus(((self.waiting / per_sample) as u32).wrapping_neg());
-            self.pending.copy_within(wanted..self.waiting, 0);
-            self.waiting -= wanted;
-            self.dispatch(begin, wanted, packet, emit);
-        }
-    }
-
     /// A key takes the place of sound (RFC 4733 section 2.2).
-    fn send_key(&mut self, samples: usize, packet: &mut [u8], emit: Emit<'_>) {
-        let key = self.events.packet(self.timestamp, samples as u32);
-        if let (Some((marker, timestamp, payload)), Some(kind)) = (key, self.media.send_events) {
+    fn send_key(&mut self, media: &mut LegMedia, packet: &mut [u8], emit: Emit<'_>) {
+        let key = self.events.packet(self.timestamp, self.ticks_of_frame());
+        if let (Some((marker, timestamp, payload)), Some(kind)) = (key, media.format.send_events) {
             if let Some(room) = packet.get_mut(Header::LEN..Header::LEN + payload.len()) {
                 room.copy_from_slice(&payload);
             }
             self.put(kind, marker, timestamp, payload.len(), packet, emit);
         }
-        self.skip(samples);
+        self.skip(media);
     }
 
-    fn dispatch(&mut self, timestamp: Timestamp, len: usize, packet: &mut [u8], emit: Emit<'_>) {
+    fn dispatch(
+        &mut self,
+        kind: PayloadType,
+        timestamp: Timestamp,
+        len: usize,
+        packet: &mut [u8],
+        emit: Emit<'_>,
+    ) {
         let marker = std::mem::replace(&mut self.marker, Marker::Clear);
-        self.put(self.media.send_type, marker, timestamp, len, packet, emit);
+        self.put(kind, marker, timestamp, len, packet, emit);
     }
 
     /// Writes the header before a payload of `len` bytes and lets the packet go.

@@ -7,7 +7,7 @@ use offhook_spi::Moment;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::leg::Leg;
-use super::{Bridging, LegControl, LegEvent, LegId, PacketIo, SLOTS};
+use super::{Bridging, LegControl, LegEvent, LegId, LegMedia, PacketIo, SLOTS};
 use crate::node::{Sink, Source};
 use crate::rtp::NtpTime;
 
@@ -19,8 +19,10 @@ const EVENTS: usize = 4_096;
 const CONTROLS_A_STEP: usize = 256;
 /// Largest datagram read.
 const DATAGRAM: usize = 2_048;
-/// Samples of the longest packet: 60 ms at 48 kHz.
-const SAMPLES: usize = 2_880;
+/// Samples of the longest packet: 120 ms at 48 kHz, twice.
+const SAMPLES: usize = 11_520;
+/// Samples of a frame: 20 ms at 48 kHz.
+const FRAME: usize = 960;
 
 /// Runs legs. Every call of [`Worker::step`] runs those whose place it is, a quarter of them.
 #[derive(Debug)]
@@ -78,6 +80,8 @@ pub enum Trash {
     Bridging(Box<Bridging>),
     /// A command for a leg that was gone.
     Control(LegControl),
+    /// Codecs of before.
+    Media(Box<LegMedia>),
     /// A sink taken off.
     Sink(Box<dyn Sink>),
     /// A source taken off.
@@ -89,6 +93,7 @@ impl fmt::Debug for Trash {
         f.write_str(match self {
             Self::Bridging(_) => "Bridging",
             Self::Control(_) => "Control",
+            Self::Media(_) => "Media",
             Self::Sink(_) => "Sink",
             Self::Source(_) => "Source",
         })
@@ -111,6 +116,8 @@ pub(super) struct Scratch {
     pub(super) packet: Box<[u8]>,
     pub(super) payload: Box<[u8]>,
     pub(super) pcm: Box<[i16]>,
+    /// A frame at the rate of a codec.
+    pub(super) line: Box<[i16]>,
     /// What is heard, what is said, and one to spare.
     pub(super) frames: [Box<[i16]>; 3],
 }
@@ -263,12 +270,13 @@ impl Outbox {
 
 impl Scratch {
     fn new() -> Self {
-        let frame = || vec![0; SAMPLES / 3].into();
+        let frame = || vec![0; FRAME].into();
         Self {
             datagram: vec![0; DATAGRAM].into(),
             packet: vec![0; DATAGRAM * 4].into(),
             payload: vec![0; DATAGRAM * 4].into(),
             pcm: vec![0; SAMPLES].into(),
+            line: frame(),
             frames: [frame(), frame(), frame()],
         }
     }

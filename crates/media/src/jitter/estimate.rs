@@ -49,6 +49,12 @@ impl Estimate {
         }
     }
 
+    /// Goes on at another clock, keeps what was learnt of the network.
+    pub(super) fn set_clock(&mut self, clock: u32) {
+        self.cell = (clock / CELL_RATE).max(1);
+        self.rebase();
+    }
+
     /// Forgets where the stream stood in time, keeps what was learnt of the network.
     pub(super) fn rebase(&mut self) {
         self.reference = None;

@@ -146,6 +146,7 @@ pub struct JitterCounts {
 /// The buffer of one stream.
 #[derive(Clone, Debug)]
 pub struct JitterBuffer {
+    config: JitterConfig,
     clock: u32,
     limits: Limits,
     /// The delay aimed at, in ticks; follows every arrival.
@@ -202,6 +203,7 @@ impl JitterBuffer {
     pub fn new(config: JitterConfig) -> Self {
         let limits = Limits::of(&config);
         Self {
+            config,
             clock: config.clock,
             limits,
             target: limits.initial,
@@ -288,6 +290,34 @@ impl JitterBuffer {
         self.estimate.rebase();
         self.playing = Playing::Priming;
         self.newest = None;
+    }
+
+    /// Goes on at another clock, as after a change of codec; keeps what was learnt of the network.
+    pub fn set_clock(&mut self, clock: u32) {
+        if clock == self.clock || clock == 0 {
+            return;
+        }
+        self.restart();
+        self.clock = clock;
+        self.config.clock = clock;
+        self.limits = Limits::of(&self.config);
+        self.estimate.set_clock(clock);
+        self.aim();
+    }
+
+    /// How the first packet that waits is encoded.
+    #[must_use]
+    pub fn first_type(&self) -> Option<PayloadType> {
+        self.store.first().map(|first| first.payload_type)
+    }
+
+    /// The packet that plays next, when no sound is missing before it; its payload goes to the front of `payload`.
+    #[must_use]
+    pub fn peek(&self, payload: &mut [u8]) -> Option<(PayloadType, usize)> {
+        let Playing::At { next, .. } = self.playing else { return None };
+        let first = self.store.first().filter(|first| first.timestamp == next)?;
+        let len = self.store.copy(first, payload);
+        Some((first.payload_type, len))
     }
 
     /// The delay the buffer aims at.

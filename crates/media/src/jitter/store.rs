@@ -100,6 +100,21 @@ impl Store {
         Stored::Kept
     }
 
+    /// Copies a packet's payload to the front of `out`, cut to its length.
+    pub(super) fn copy(&self, entry: &Entry, out: &mut [u8]) -> usize {
+        let len = usize::from(entry.len);
+        let mut block = entry.first;
+        for start in (0..len).step_by(self.block) {
+            let piece = self.block.min(len - start);
+            let from = usize::from(block) * self.block;
+            if let Some(room) = out.get_mut(start..start + piece) {
+                room.copy_from_slice(&self.bytes[from..from + piece]);
+            }
+            block = self.next.get(usize::from(block)).copied().unwrap_or(NONE);
+        }
+        len.min(out.len())
+    }
+
     /// Takes the earliest packet; its payload goes to the front of `out`, cut to its length.
     pub(super) fn take_first(&mut self, out: &mut [u8]) -> Option<(Entry, usize)> {
         let entry = *self.entries.first()?;

@@ -194,6 +194,12 @@ impl EventSender {
         Self { queue: vec![(0, 0); QUEUE].into(), first: 0, waiting: 0, now: None, gap: 0, clock }
     }
 
+    /// Changes the ticks a second, when the speech beside the events does; a key that is down then ends by the new
+    /// clock.
+    pub const fn set_clock(&mut self, clock: u32) {
+        self.clock = clock;
+    }
+
     /// Adds a key to be down for `duration`, brought into [`Self::SHORTEST`]..=[`Self::LONGEST`].
     ///
     /// # Errors

@@ -128,6 +128,13 @@ impl Reception {
         ReceptionCounts { highest: self.highest as u32, expected, received: self.received }
     }
 
+    /// Goes on at another clock: what was measured at the old one does not count (RFC 7160 section 4.1).
+    pub const fn set_clock(&mut self, clock: u32) {
+        self.clock = clock;
+        self.transit = None;
+        self.jitter = 0;
+    }
+
     /// The interarrival jitter in ticks of the stream's clock (RFC 3550 section 6.4.1).
     #[must_use]
     pub const fn jitter(&self) -> u32 {

@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use offhook_media::SampleRate;
 use offhook_media::engine::{
-    AudioCodec as EngineCodec, Direction, JitterLimits, Latching, LegConfig, LegControl, LegEvent, LegId,
-    LegStatistics, MediaFormat, ReceiveFormats, Remote, RtcpMode, Speaker,
+    Direction, JitterLimits, Latching, LegConfig, LegControl, LegEvent, LegId, LegMedia, LegStatistics,
+    MediaFormat, ReceiveFormats, Remote, RtcpMode, Speaker,
 };
 use offhook_media::rtp::{Cname, PayloadType};
 use offhook_media::tone::dtmf::{self, DtmfDigit, DtmfTiming};
@@ -16,7 +15,8 @@ use offhook_spi::{DigitMode, Flowing, SessionKey, StreamChange, StreamKey, Termi
 
 use super::Driver;
 use super::fixture::Fixture;
-use crate::config::{AudioCodec, RtpConfig, Symmetric};
+use crate::codec::AudioCodec;
+use crate::config::{RtpConfig, Symmetric};
 use crate::leg::{Bridge, Ear, Figures, Generation, Input, News, Plan, Way};
 use crate::node::Ears;
 use crate::sdp::{Mapping, Rtcp};
@@ -123,7 +123,7 @@ impl Driver {
         });
         let flow = leg.flow();
         if let Some(media) = media {
-            self.tell(id, LegControl::SetMedia(media));
+            self.tell(id, LegControl::SetMedia(LegMedia::new(media, self.format.rate)));
         }
         // A far end on hold at no address is still where it was, for reports.
         if remote.is_some() {
@@ -275,10 +275,13 @@ impl Driver {
 /// What every leg begins with: nothing flows, nobody is known.
 pub(super) fn leg_config(config: &RtpConfig, seed: u64) -> LegConfig {
     let codec = config.codecs.first().copied().unwrap_or(AudioCodec::Pcmu);
-    let media = MediaFormat::symmetric(PayloadType::PCMU, engine_codec(codec), None);
+    let media = MediaFormat::symmetric(PayloadType::PCMU, codec.engine(), None);
     let millis = |ms: u16| Duration::from_millis(u64::from(ms));
     let (min, max) = (millis(config.jitter_min), millis(config.jitter_max));
+    let block = config.codecs.iter().map(|codec| codec.engine().bytes_of_10_ms()).max().unwrap_or(0);
     LegConfig {
+        rate: config.rate(),
+        block,
         flowing: Flowing::Neither,
         latching: match config.symmetric {
             Symmetric::Address => Latching::Address,
@@ -300,26 +303,18 @@ fn media_format(plan: &Plan, is_new: bool) -> Option<MediaFormat> {
     let send = plan.far.map(|far| far.send).or_else(|| expected.copied().filter(|_| is_new))?;
     let payload_type = |number: u8| PayloadType::new(number);
     let events = plan.far.and_then(|far| far.events);
-    let receive = plan.receive.iter().filter_map(|Mapping { payload_type: number, codec }| {
-        Some((payload_type(*number)?, engine_codec(*codec)))
-    });
+    let receive = plan
+        .receive
+        .iter()
+        .filter_map(|Mapping { payload_type: number, codec }| Some((payload_type(*number)?, codec.engine())));
     Some(MediaFormat {
         send_type: payload_type(send.payload_type)?,
-        send_codec: engine_codec(send.codec),
+        send_codec: send.codec.engine(),
         packet: Duration::from_millis(u64::from(plan.far.map_or(20, |far| far.ptime))),
         receive: ReceiveFormats::new(receive),
         send_events: events.and_then(|events| payload_type(events.send)),
         receive_events: plan.receive_events.and_then(payload_type),
     })
-}
-
-const fn engine_codec(codec: AudioCodec) -> EngineCodec {
-    match codec {
-        AudioCodec::Pcmu => EngineCodec::Pcmu,
-        AudioCodec::Pcma => EngineCodec::Pcma,
-        AudioCodec::L16Narrow => EngineCodec::L16(SampleRate::HZ_8000),
-        AudioCodec::L16Wide => EngineCodec::L16(SampleRate::HZ_16000),
-    }
 }
 
 fn figures(leg: &LegStatistics) -> Figures {

@@ -12,9 +12,9 @@ use std::net::SocketAddr;
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
+use offhook_media::Format;
 use offhook_media::engine::{Engine, EngineConfig, LegEvent, LegId, PortPool, PortRange};
 use offhook_media::file::{Disk, DiskEvent, JobId};
-use offhook_media::{Format, SampleRate};
 use offhook_spi::{
     Machine, Manifest, Moment, Msp, MspLink, ProviderError, RecordingEnd, Refusal, SDP_SCHEMA, SchemaId,
     SessionKey, StreamKey, Terminal, TerminalKey, VersionRange,
@@ -150,7 +150,7 @@ impl Driver {
             to_driver.blocking_send(Signal::Disk(event)).ok();
         })?;
         let (notes, noted) = std_mpsc::sync_channel(NOTES);
-        let rate = SampleRate::new(config.clock()).unwrap_or(SampleRate::HZ_8000);
+        let rate = config.rate();
         Ok(Self {
             format: Format::mono(rate, FRAME),
             provider: Provider::new(config.clone()),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use offhook_spi::Flowing;
 
 use super::{MAX_FORMATS, MAX_LINES, MAX_TEXT, Unacceptable};
-use crate::config::AudioCodec;
+use crate::codec::AudioCodec;
 
 /// A description: its media lines in their order.
 #[derive(Clone, Debug)]
@@ -208,14 +208,17 @@ impl FormatKind {
         let Some(clock) = parts.next().and_then(|clock| clock.parse::<u32>().ok()) else {
             return Self::Unknown;
         };
-        let mono = parts.next().is_none_or(|channels| channels == "1");
+        // RFC 8866 section 6.6: one channel unless said otherwise.
+        let channels = parts.next().map_or(Some(1), |channels| channels.parse::<u8>().ok());
         if name.eq_ignore_ascii_case("telephone-event") {
             // RFC 4733 section 2.4.1: without a list the sixteen keys are understood.
             return Self::Events { clock, understood: 0xffff };
         }
-        let known = AudioCodec::ALL
-            .into_iter()
-            .find(|codec| codec.encoding().eq_ignore_ascii_case(name) && codec.clock() == clock && mono);
+        let known = AudioCodec::ALL.into_iter().find(|codec| {
+            codec.encoding().eq_ignore_ascii_case(name)
+                && codec.clock() == clock
+                && Some(codec.channels()) == channels
+        });
         known.map_or(Self::Unknown, Self::Codec)
     }
 }
@@ -325,7 +328,7 @@ mod tests {
             ("pcma/8000/1", FormatKind::Codec(AudioCodec::Pcma)),
             ("L16/16000", FormatKind::Codec(AudioCodec::L16Wide)),
             ("L16/8000/1", FormatKind::Codec(AudioCodec::L16Narrow)),
-            ("L16/44100/2", FormatKind::Unknown),
+            ("L16/44100/2", FormatKind::Codec(AudioCodec::L16DiscStereo)),
             ("PCMU/8000/2", FormatKind::Unknown),
             ("PCMU/16000", FormatKind::Unknown),
             ("opus/48000/2", FormatKind::Unknown),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use offhook_spi::Flowing;
 
 use super::{Events, Local, Negotiation};
-use crate::config::AudioCodec;
+use crate::codec::AudioCodec;
 
 /// Takes the data as an offer, as an answer, and as a later offer.
 pub(crate) fn sdp(data: &[u8]) {

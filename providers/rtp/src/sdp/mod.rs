@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use offhook_spi::Flowing;
 
-use crate::config::AudioCodec;
+use crate::codec::AudioCodec;
 
 pub(crate) use describe::Mux;
 pub(crate) use negotiation::Negotiation;

@@ -8,7 +8,7 @@ use offhook_spi::Flowing;
 use super::describe::{Description, Format, FormatKind, Head, MediaLine, Mux, Place};
 use super::write::{Audio, Line, description};
 use super::{Agreed, EventTypes, Events, Local, Mapping, Rtcp, Unacceptable};
-use crate::config::AudioCodec;
+use crate::codec::AudioCodec;
 use crate::leg::{Far, Flow, Plan};
 
 /// The negotiation of a session: what stands, what is open, and what was said last.
@@ -325,9 +325,9 @@ impl Negotiation {
 
     /// What the far end likes, as far as a packet of it is sane, else what we like.
     fn ptime(&self, line: &MediaLine, codec: AudioCodec) -> u16 {
-        let most = line.max_ptime.unwrap_or(MAX_PTIME).min(MAX_PTIME).min(MAX_PAYLOAD / codec.bytes_per_ms());
+        let most = line.max_ptime.unwrap_or(MAX_PTIME).min(MAX_PTIME).min(codec.most_in(MAX_PAYLOAD));
         let liked = line.ptime.filter(|ptime| *ptime > 0).unwrap_or(self.local.ptime);
-        (liked.min(most) / 10 * 10).max(10)
+        codec.packet(liked.min(most))
     }
 
     fn offered_events(&mut self, codecs: &[Mapping]) -> Vec<(u8, u32)> {

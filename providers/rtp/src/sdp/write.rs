@@ -6,7 +6,7 @@ use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 
 use super::describe::{Head, Mux};
 use super::{Events, Local};
-use crate::config::AudioCodec;
+use crate::codec::AudioCodec;
 
 /// A media line that we write.
 #[derive(Clone, Debug)]
