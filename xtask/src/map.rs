@@ -81,9 +81,7 @@ impl<'a> Row<'a> {
         if self.providers.is_empty() {
             complaints.push(format!("{MAP}: {name}: expected the providers that implement it"));
         }
-        for provider in
-            self.providers.split(", ").filter(|it| !["rtp", "sim", "sip"].contains(it))
-        {
+        for provider in self.providers.split(", ").filter(|it| !["rtp", "sim", "sip"].contains(it)) {
             complaints.push(format!("{MAP}: {name}: there is no provider '{provider}'"));
         }
         if quoted(self.proof).next().is_none() {
