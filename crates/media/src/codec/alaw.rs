@@ -2,7 +2,7 @@
 //! G.711 A-law (PCMA, RTP payload type 8), by the same means as µ-law.
 
 use super::ulaw::{INTEGER, MANTISSA_SHIFT, SEGMENT_ZERO};
-use super::{Codec, Sampling};
+use super::{Codec, Sampling, ticks};
 
 /// Even bits are inverted for transmission (G.711 section 3.4).
 const EVEN_BITS: u8 = 0x55;
@@ -23,7 +23,7 @@ impl Codec for Alaw {
     }
 
     fn duration(&self, payload: &[u8]) -> u32 {
-        payload.len() as u32
+        ticks(payload.len())
     }
 
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> usize {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! 16-bit linear samples in network order (L16, RFC 3551 section 4.5.11).
 
-use super::{Codec, Sampling};
+use super::{Codec, Sampling, ticks};
 use crate::format::{Channels, SampleRate};
 
 /// The L16 codec, at any rate and with any number of channels.
@@ -29,7 +29,7 @@ impl Codec for L16 {
     }
 
     fn duration(&self, payload: &[u8]) -> u32 {
-        (payload.len() / 2 / self.channels.count()) as u32
+        ticks(payload.len() / 2 / self.channels.count())
     }
 
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> usize {

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Speech codecs: G.711 µ-law and A-law, and 16-bit linear, behind one narrow trait.
+//! Speech codecs behind one narrow trait: G.711, G.722, G.726, G.729, Opus and 16-bit linear; and comfort noise.
 
 mod alaw;
+mod g722;
+mod g729;
 mod l16;
+mod opus;
+#[cfg(test)]
+mod test_signal;
 mod ulaw;
 
 pub use alaw::Alaw;
+pub use g722::G722;
+pub use g729::{G729, G729Settings};
 pub use l16::L16;
+pub use opus::{Opus, OpusChannels, OpusRate, OpusSettings};
 pub use ulaw::Ulaw;
 
 pub(crate) use alaw::{decode as alaw_sample, encode as alaw_code};
@@ -16,7 +24,8 @@ use crate::format::{Channels, SampleRate};
 
 /// Turns samples into RTP payload and back.
 ///
-/// An implementation owns all state it needs, allocates nothing after its creation and accepts any input.
+/// An implementation owns all state it needs and accepts any input; what it allocates after its creation, if
+/// anything, its own documentation says. Codecs that work in frames say how long these are.
 ///
 /// ```
 /// use offhook_media::codec::{Codec, Ulaw};
@@ -34,9 +43,14 @@ pub trait Codec: Send {
     /// The most bytes that encoding `samples` interleaved samples can give.
     fn payload_len(&self, samples: usize) -> usize;
 
+    /// Samples of each channel, at the rate of [`Codec::sampling`], that `payload` holds; none if it is not
+    /// one of this codec.
+    fn duration(&self, payload: &[u8]) -> u32;
+
     /// Encodes interleaved `pcm` into `payload`, returns the bytes written.
     ///
-    /// What does not fit is left out.
+    /// What does not fit is left out. Nothing written means that nothing needs to be sent: discontinuous
+    /// transmission, or less than a frame.
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> usize;
 
     /// Decodes `payload` into interleaved `pcm`, returns the samples written.
@@ -44,21 +58,24 @@ pub trait Codec: Send {
     /// What does not fit is left out.
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> usize;
 
-    /// Samples of one channel that `payload` holds.
-    fn duration(&self, payload: &[u8]) -> u32;
-
-    /// Makes up sound in place of a lost packet, returns the samples written; `None` when the codec has no way of
-    /// its own, also for no samples at all.
+    /// Makes up `pcm` for payload that was lost or never sent, returns the samples written; `None` if the
+    /// codec has no means of its own, and somebody else has to.
     fn conceal(&mut self, pcm: &mut [i16]) -> Option<usize> {
         let _ = pcm;
         None
     }
 
-    /// Makes up the packet before `next` from what `next` repeats of it; `None` when it repeats nothing.
+    /// Recovers the sound just before `next`, the payload after a loss, from what `next` says about it;
+    /// `None` if it says nothing. `next` itself is decoded afterwards.
     fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> Option<usize> {
         let _ = (next, pcm);
         None
     }
+}
+
+/// A count of samples as what [`Codec::duration`] returns.
+fn ticks(samples: usize) -> u32 {
+    u32::try_from(samples).unwrap_or(u32::MAX)
 }
 
 /// The rates and channels of a codec.
@@ -76,4 +93,7 @@ impl Sampling {
     /// Narrowband mono, what G.711 has.
     pub const NARROWBAND: Self =
         Self { rate: SampleRate::HZ_8000, clock: SampleRate::HZ_8000, channels: Channels::MONO };
+    /// What G.722 has: wideband mono whose RTP clock is, by an old mistake, 8 kHz (RFC 3551 section 4.5.2).
+    pub const G722: Self =
+        Self { rate: SampleRate::HZ_16000, clock: SampleRate::HZ_8000, channels: Channels::MONO };
 }

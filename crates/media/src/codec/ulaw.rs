@@ -6,7 +6,7 @@
 //! instructions; the tests hold them against the text of the Recommendation for every input. Nothing here can
 //! overflow, but the arithmetic is of the wrapping kind because a check would end the vectors.
 
-use super::{Codec, Sampling};
+use super::{Codec, Sampling, ticks};
 
 /// Added to the magnitude so that every segment begins at a power of two (33 in the Recommendation's 14 bits).
 const BIAS: i32 = 33 << 2;
@@ -33,7 +33,7 @@ impl Codec for Ulaw {
     }
 
     fn duration(&self, payload: &[u8]) -> u32 {
-        payload.len() as u32
+        ticks(payload.len())
     }
 
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> usize {
