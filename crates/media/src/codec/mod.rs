@@ -3,6 +3,7 @@
 
 mod alaw;
 mod g722;
+mod g726;
 mod g729;
 mod l16;
 mod opus;
@@ -12,6 +13,7 @@ mod ulaw;
 
 pub use alaw::Alaw;
 pub use g722::G722;
+pub use g726::{G726, G726Packing, G726Rate};
 pub use g729::{G729, G729Settings};
 pub use l16::L16;
 pub use opus::{Opus, OpusChannels, OpusRate, OpusSettings};
