@@ -21,6 +21,8 @@ pub struct Impairment {
 impl Impairment {
     /// G.711 with concealment of lost packets; linear samples bear loss alike.
     pub const G711: Self = Self { equipment: 0.0, robustness: 25.1 };
+    /// G.729 annex A, with its own concealment (table I.3 with voice activity detection).
+    pub const G729A: Self = Self { equipment: 11.0, robustness: 19.0 };
 }
 
 /// What was measured of one direction.

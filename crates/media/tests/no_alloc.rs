@@ -91,7 +91,7 @@ fn controls(n: u64) -> LegControl {
     let terminal = TerminalKey(n / 20);
     let digit = Digit::new(char::from(b'0' + (n % 10) as u8)).expect("a digit");
     let (writer, reader) = ring::channel(Format::TELEPHONE, Duration::from_millis(200));
-    match n % 16 {
+    match n % 18 {
         0 | 1 => LegControl::AddSource(terminal, Box::new(reader)),
         2 | 3 => LegControl::AddSink(terminal, Box::new(writer)),
         4 => LegControl::AddSource(terminal, Box::new(Silence::new(Format::TELEPHONE))),
@@ -103,6 +103,8 @@ fn controls(n: u64) -> LegControl {
         10 => set(MediaFormat { packet: Duration::from_millis(30), ..media(AudioCodec::Pcmu, 0) }),
         12 => set(media(AudioCodec::L16(SampleRate::HZ_16000, Channels::STEREO), 96)),
         11 => LegControl::SetFlowing(if n.is_multiple_of(3) { Flowing::In } else { Flowing::Both }),
+        16 => set(media(AudioCodec::G722, 9)),
+        17 => set(media(AudioCodec::G729, 18)),
         13 => LegControl::Mark(terminal, n),
         14 => LegControl::Release,
         _ => LegControl::Remove(terminal),

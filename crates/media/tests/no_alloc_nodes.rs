@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
-use offhook_media::codec::{Alaw, Codec, L16, Ulaw};
+use offhook_media::codec::{Alaw, Codec, G722, G729, L16, Ulaw};
 use offhook_media::file::Clip;
 use offhook_media::level::LevelMeter;
 use offhook_media::resample::Resampler;
@@ -82,4 +82,20 @@ fn codecs_meters_and_converters_do_not_allocate() {
         resampler.convert(&pcm, &mut out);
     });
     assert!(meter.rms().is_some());
+}
+
+#[test]
+fn codecs_with_state_but_opus_do_not_allocate() {
+    let codecs: [Box<dyn Codec>; 2] = [Box::new(G722::new()), Box::new(G729::default())];
+    for mut codec in codecs {
+        let samples = codec.sampling().rate.hertz() as usize / 50;
+        let (mut payload, mut heard) = ([0; 1_500], vec![0; samples * 6]);
+        let sound: Vec<i16> = (0..samples).map(|n| (n * 37 % 4_000) as i16 - 2_000).collect();
+        for _ in 0..500 {
+            assert_no_alloc(|| {
+                let len = codec.encode(&sound, &mut payload);
+                codec.decode(&payload[..len], &mut heard);
+            });
+        }
+    }
 }

@@ -11,6 +11,7 @@ use offhook_spi::{
     StreamKey, Terminal, TerminalControl, TerminalKey, Tone,
 };
 
+use crate::codec::Wish;
 use crate::sdp::{EventTypes, Mapping, Rtcp};
 
 /// Something that happens to the provider.
@@ -152,6 +153,8 @@ pub(crate) struct Far {
     pub(crate) rtcp: Rtcp,
     /// The codec that is sent.
     pub(crate) send: Mapping,
+    /// How the far end wishes to get it.
+    pub(crate) wish: Wish,
     /// Telephone-events, if agreed.
     pub(crate) events: Option<EventTypes>,
     /// Milliseconds of sound in a packet.

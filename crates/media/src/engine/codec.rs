@@ -4,16 +4,28 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::codec::{Alaw, Codec, L16, Ulaw};
+use crate::codec::{Alaw, Codec, G722, G726, G726Packing, G726Rate, G729, L16, Opus, OpusSettings, Ulaw};
 use crate::format::{Channels, SampleRate};
+use crate::quality::Impairment;
 use crate::rtp::PayloadType;
+
+/// Payload bytes of 10 ms of Opus at 128 kbit/s, more than speech takes; longer packets take more blocks.
+const OPUS_10_MS: usize = 160;
 
 /// A codec, and how it is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AudioCodec {
+    /// G.722 (RFC 3551 section 4.5.2).
+    G722,
+    /// G.726 (RFC 3551 section 4.5.4).
+    G726(G726Rate, G726Packing),
+    /// G.729 (RFC 3551 section 4.5.6); silence frames are understood and not sent.
+    G729,
     /// 16-bit linear (RFC 3551 section 4.5.11).
     L16(SampleRate, Channels),
+    /// Opus (RFC 7587).
+    Opus(OpusSettings),
     /// G.711 A-law.
     Pcma,
     /// G.711 µ-law.
@@ -25,8 +37,10 @@ impl AudioCodec {
     #[must_use]
     pub const fn rate(self) -> SampleRate {
         match self {
+            Self::G722 => SampleRate::HZ_16000,
             Self::L16(rate, _) => rate,
-            Self::Pcma | Self::Pcmu => SampleRate::HZ_8000,
+            Self::Opus(settings) => settings.rate.rate(),
+            Self::G726(..) | Self::G729 | Self::Pcma | Self::Pcmu => SampleRate::HZ_8000,
         }
     }
 
@@ -35,7 +49,8 @@ impl AudioCodec {
     pub const fn clock(self) -> SampleRate {
         match self {
             Self::L16(rate, _) => rate,
-            Self::Pcma | Self::Pcmu => SampleRate::HZ_8000,
+            Self::Opus(_) => SampleRate::HZ_48000,
+            Self::G722 | Self::G726(..) | Self::G729 | Self::Pcma | Self::Pcmu => SampleRate::HZ_8000,
         }
     }
 
@@ -44,24 +59,26 @@ impl AudioCodec {
     pub const fn channels(self) -> Channels {
         match self {
             Self::L16(_, channels) => channels,
-            Self::Pcma | Self::Pcmu => Channels::MONO,
+            Self::Opus(settings) => settings.channels.channels(),
+            Self::G722 | Self::G726(..) | Self::G729 | Self::Pcma | Self::Pcmu => Channels::MONO,
         }
     }
 
     /// Whether every sample stands for itself, so that any part of a payload can be played.
     #[must_use]
     pub const fn is_stateless(self) -> bool {
-        match self {
-            Self::L16(..) | Self::Pcma | Self::Pcmu => true,
-        }
+        matches!(self, Self::L16(..) | Self::Pcma | Self::Pcmu)
     }
 
     /// The most payload bytes of 10 ms in usual use, by which buffers are sized.
     #[must_use]
     pub const fn bytes_of_10_ms(self) -> usize {
         match self {
+            Self::G726(rate, _) => rate.bits() * 10,
+            Self::G729 => 10,
             Self::L16(rate, channels) => rate.hertz() as usize / 100 * 2 * channels.count(),
-            Self::Pcma | Self::Pcmu => 80,
+            Self::Opus(_) => OPUS_10_MS,
+            Self::G722 | Self::Pcma | Self::Pcmu => 80,
         }
     }
 
@@ -69,6 +86,8 @@ impl AudioCodec {
     #[must_use]
     pub fn packet(self, wanted: Duration) -> Duration {
         let millis = (wanted.as_millis().clamp(10, 60) / 10 * 10) as u64;
+        // RFC 6716 section 2.1.4 has none of 30 and 50 ms.
+        let millis = if matches!(self, Self::Opus(_)) && millis > 20 { millis / 20 * 20 } else { millis };
         Duration::from_millis(millis)
     }
 
@@ -90,14 +109,28 @@ impl AudioCodec {
     pub(super) const fn sample_bytes(self) -> usize {
         match self {
             Self::L16(_, channels) => 2 * channels.count(),
-            Self::Pcma | Self::Pcmu => 1,
+            Self::G722 | Self::G726(..) | Self::G729 | Self::Opus(_) | Self::Pcma | Self::Pcmu => 1,
         }
     }
 
     /// What a codec with state remembers, at its beginning; `None` for one without.
     pub(super) fn state(self) -> Option<Box<dyn Codec>> {
         match self {
+            Self::G722 => Some(Box::new(G722::new())),
+            Self::G726(rate, packing) => Some(Box::new(G726::new(rate, packing))),
+            Self::G729 => Some(Box::new(G729::default())),
+            Self::Opus(settings) => Some(Box::new(Opus::new(settings))),
             Self::L16(..) | Self::Pcma | Self::Pcmu => None,
+        }
+    }
+
+    /// What loss does to it, where that is known.
+    pub(super) const fn impairment(self) -> Option<Impairment> {
+        match self {
+            // Linear samples at any rate, on the narrowband scale.
+            Self::L16(..) | Self::Pcma | Self::Pcmu => Some(Impairment::G711),
+            Self::G729 => Some(Impairment::G729A),
+            Self::G722 | Self::G726(..) | Self::Opus(_) => None,
         }
     }
 
@@ -108,6 +141,7 @@ impl AudioCodec {
             Self::L16(rate, channels) => L16::new(rate, channels).encode(pcm, payload),
             Self::Pcma => Alaw.encode(pcm, payload),
             Self::Pcmu => Ulaw.encode(pcm, payload),
+            Self::G722 | Self::G726(..) | Self::G729 | Self::Opus(_) => 0,
         }
     }
 
@@ -118,6 +152,7 @@ impl AudioCodec {
             Self::L16(rate, channels) => L16::new(rate, channels).decode(payload, pcm),
             Self::Pcma => Alaw.decode(payload, pcm),
             Self::Pcmu => Ulaw.decode(payload, pcm),
+            Self::G722 | Self::G726(..) | Self::G729 | Self::Opus(_) => 0,
         }
     }
 }
@@ -126,6 +161,13 @@ impl fmt::Display for AudioCodec {
     /// As SDP writes it: `PCMU/8000`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::G722 => f.write_str("G722/8000"),
+            Self::G726(rate, packing) => {
+                let order = if *packing == G726Packing::Aal2 { "AAL2-" } else { "" };
+                write!(f, "{order}G726-{}/8000", rate.bits() * 8)
+            }
+            Self::G729 => f.write_str("G729/8000"),
+            Self::Opus(_) => f.write_str("opus/48000/2"),
             Self::L16(rate, channels) if channels.count() > 1 => {
                 write!(f, "L16/{}/{}", rate.hertz(), channels.count())
             }

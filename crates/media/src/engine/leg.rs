@@ -124,7 +124,7 @@ impl<P: Send> Leg<P> {
         self.receiver.statistics(now, self.reporter.one_way(), &mut to.received);
         to.received.strangers = self.strangers;
         self.transmitter.statistics(&mut to.sent);
-        self.reporter.statistics(self.transmitter.clock(), &mut to.sent);
+        self.reporter.statistics(self.media.format.send_codec, &mut to.sent);
         (to.sent.refused, to.sent.failed) = (self.refused, self.failed);
         if let Some((input, output)) = self.levels.last {
             to.received.level = Some(input).filter(|_| to.received.packets > 0);

@@ -11,7 +11,7 @@ use super::{AudioCodec, LegConfig, LegMedia, ReceiveStatistics};
 use crate::format::SampleRate;
 use crate::jitter::{Inserted, JitterBuffer, JitterPacket, Loudness, Next};
 use crate::node::FrameInfo;
-use crate::quality::{Impairment, Measured, Rating};
+use crate::quality::{Measured, Rating};
 use crate::rtp::{
     Arrival, EventHeard, EventReceiver, Header, Packet, PayloadType, Reception, ReportBlock, Ssrc,
 };
@@ -320,11 +320,12 @@ impl Receiver {
         to.malformed = self.counts.malformed;
         to.unexpected = self.counts.unexpected;
         to.looped = self.counts.looped;
-        to.mos = (self.counts.packets >= ENOUGH).then(|| {
+        let impairment = self.codec.and_then(AudioCodec::impairment);
+        to.mos = impairment.filter(|_| self.counts.packets >= ENOUGH).map(|impairment| {
             let heard = self.counts.concealed + self.counts.played;
             let loss = self.counts.concealed as f64 / heard.max(1) as f64;
             let delay = one_way + buffer.unwrap_or_else(|| self.jitter.target()) + super::TICK;
-            Rating::of(&Measured { loss, delay }, Impairment::G711).mos()
+            Rating::of(&Measured { loss, delay }, impairment).mos()
         });
     }
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use offhook_spi::Moment;
 
-use super::SendStatistics;
-use crate::format::SampleRate;
-use crate::quality::{Impairment, Measured, Rating};
+use super::{AudioCodec, SendStatistics};
+use crate::quality::{Measured, Rating};
 use crate::rtp::{
     Cname, Due, NtpTime, Random, Report, ReportBlock, RtcpItem, RtcpItems, RtcpSchedule, RtcpWriter,
     SenderInfo, Ssrc, TooSmall, round_trip,
@@ -139,16 +138,17 @@ impl Reporter {
         self.round_trip
     }
 
-    pub(super) fn statistics(&self, rate: SampleRate, to: &mut SendStatistics) {
+    /// The numbers of what is sent in `codec`, as far as the peer tells.
+    pub(super) fn statistics(&self, codec: AudioCodec, to: &mut SendStatistics) {
         let Some(block) = self.block else { return };
         let loss = f64::from(block.fraction_lost) / 256.0;
-        let jitter = rate.duration_of(u64::from(block.jitter));
+        let jitter = codec.clock().duration_of(u64::from(block.jitter));
         to.lost = Some(u64::try_from(block.lost).unwrap_or(0));
         to.loss = Some(loss);
         to.jitter = Some(jitter);
         // The peer's buffer is unknown; it needs about twice the jitter to bear it.
         let delay = self.one_way() + jitter * 2 + super::TICK;
-        to.mos = Some(Rating::of(&Measured { loss, delay }, Impairment::G711).mos());
+        to.mos = codec.impairment().map(|codec| Rating::of(&Measured { loss, delay }, codec).mos());
     }
 
     fn note(&mut self, at: Moment, wall: NtpTime, report: &Report) {

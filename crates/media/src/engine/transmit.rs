@@ -61,11 +61,6 @@ impl Transmitter {
         }
     }
 
-    /// Ticks a second of our timestamps.
-    pub(super) const fn clock(&self) -> SampleRate {
-        self.clock
-    }
-
     /// Goes on under another name (RFC 3550 section 8.2).
     pub(super) const fn rename(&mut self, ssrc: Ssrc) {
         self.ssrc = ssrc;

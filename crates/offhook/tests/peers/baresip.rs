@@ -167,6 +167,10 @@ dns_server 127.0.0.1:53
 snd_path {folder}
 module_path /usr/lib/baresip/modules
 module g711.so
+module g722.so
+module g726.so
+module l16.so
+module opus.so
 module ausine.so
 module aufile.so
 module aubridge.so

@@ -309,7 +309,7 @@ fn media_format(plan: &Plan, is_new: bool) -> Option<MediaFormat> {
         .filter_map(|Mapping { payload_type: number, codec }| Some((payload_type(*number)?, codec.engine())));
     Some(MediaFormat {
         send_type: payload_type(send.payload_type)?,
-        send_codec: send.codec.engine(),
+        send_codec: send.codec.engine_as(plan.far.map(|far| far.wish).unwrap_or_default()),
         packet: Duration::from_millis(u64::from(plan.far.map_or(20, |far| far.ptime))),
         receive: ReceiveFormats::new(receive),
         send_events: events.and_then(|events| payload_type(events.send)),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use offhook_spi::Flowing;
 
 use super::{MAX_FORMATS, MAX_LINES, MAX_TEXT, Unacceptable};
-use crate::codec::AudioCodec;
+use crate::codec::{AudioCodec, Wish};
 
 /// A description: its media lines in their order.
 #[derive(Clone, Debug)]
@@ -76,6 +76,8 @@ pub(super) struct Format {
     pub(super) payload_type: u8,
     /// What it stands for.
     pub(super) kind: FormatKind,
+    /// How the far end wishes to get it.
+    pub(super) wish: Wish,
 }
 
 /// What a payload type stands for.
@@ -235,7 +237,11 @@ fn formats_of(media: &sdp_types::Media) -> Vec<Format> {
     let mut formats: Vec<Format> = Vec::new();
     for payload_type in listed.filter(|pt| *pt < 128).take(MAX_FORMATS) {
         if !formats.iter().any(|f| f.payload_type == payload_type) {
-            formats.push(Format { payload_type, kind: FormatKind::of_static(payload_type) });
+            formats.push(Format {
+                payload_type,
+                kind: FormatKind::of_static(payload_type),
+                wish: Wish::default(),
+            });
         }
     }
     let named = |name: &'static str| {
@@ -249,8 +255,10 @@ fn formats_of(media: &sdp_types::Media) -> Vec<Format> {
     }
     for (payload_type, parameters) in named("fmtp") {
         for format in formats.iter_mut().filter(|f| f.payload_type == payload_type) {
-            if let FormatKind::Events { understood, .. } = &mut format.kind {
-                *understood = events_of(parameters);
+            match &mut format.kind {
+                FormatKind::Events { understood, .. } => *understood = events_of(parameters),
+                FormatKind::Codec(_) => format.wish = Wish::of(parameters),
+                FormatKind::Unknown | FormatKind::Unnamed => {}
             }
         }
     }
@@ -331,7 +339,10 @@ mod tests {
             ("L16/44100/2", FormatKind::Codec(AudioCodec::L16DiscStereo)),
             ("PCMU/8000/2", FormatKind::Unknown),
             ("PCMU/16000", FormatKind::Unknown),
-            ("opus/48000/2", FormatKind::Unknown),
+            ("opus/48000/2", FormatKind::Codec(AudioCodec::Opus)),
+            ("opus/48000", FormatKind::Unknown),
+            ("G722/8000", FormatKind::Codec(AudioCodec::G722)),
+            ("AAL2-G726-32/8000", FormatKind::Codec(AudioCodec::Aal2At32)),
             ("telephone-event/8000", FormatKind::Events { clock: 8_000, understood: 0xffff }),
             ("PCMU", FormatKind::Unknown),
             ("", FormatKind::Unknown),

@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use offhook_spi::Flowing;
 
-use crate::codec::AudioCodec;
+use crate::codec::{AudioCodec, Wish};
 
 pub(crate) use describe::Mux;
 pub(crate) use negotiation::Negotiation;
@@ -71,6 +71,8 @@ pub(crate) struct Agreed {
     pub(crate) rtcp: Rtcp,
     /// What we send.
     pub(crate) send: Mapping,
+    /// How the far end wishes to get it.
+    pub(crate) wish: Wish,
     /// What may come; the far end may change between them at any packet.
     pub(crate) receive: Vec<Mapping>,
     /// Telephone-events, if both sides speak them.

@@ -8,7 +8,7 @@ use offhook_spi::Flowing;
 use super::describe::{Description, Format, FormatKind, Head, MediaLine, Mux, Place};
 use super::write::{Audio, Line, description};
 use super::{Agreed, EventTypes, Events, Local, Mapping, Rtcp, Unacceptable};
-use crate::codec::AudioCodec;
+use crate::codec::{AudioCodec, Wish};
 use crate::leg::{Far, Flow, Plan};
 
 /// The negotiation of a session: what stands, what is open, and what was said last.
@@ -212,6 +212,7 @@ impl Negotiation {
                 remote: agreed.remote,
                 rtcp: agreed.rtcp,
                 send: agreed.send,
+                wish: agreed.wish,
                 events: agreed.events,
                 ptime: agreed.ptime,
             }),
@@ -234,6 +235,7 @@ impl Negotiation {
             remote,
             rtcp: self.rtcp(line, self.local.mux),
             send,
+            wish: wish_for(send, &line.formats),
             receive: vec![send],
             events: self.theirs(&line.formats, send.codec).map(|(payload_type, understood)| EventTypes {
                 send: payload_type,
@@ -267,6 +269,7 @@ impl Negotiation {
             remote,
             rtcp: self.rtcp(line, Mux::Unknown),
             send,
+            wish: wish_for(send, &line.formats),
             receive: codecs.clone(),
             events: self.theirs(&line.formats, send.codec).zip(receive_events).map(
                 |((payload_type, understood), (receive, _))| EventTypes {
@@ -421,6 +424,12 @@ fn offered(codecs: &[Mapping], format: &Format) -> Option<Mapping> {
         FormatKind::Events { .. } | FormatKind::Unknown => return None,
     };
     Some(Mapping { payload_type: format.payload_type, codec })
+}
+
+/// How the far end wishes to get what is sent.
+fn wish_for(send: Mapping, formats: &[Format]) -> Wish {
+    let found = formats.iter().find(|format| format.payload_type == send.payload_type);
+    found.map(|format| format.wish).unwrap_or_default()
 }
 
 /// Whether an offer takes every line away.

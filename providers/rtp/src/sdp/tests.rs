@@ -5,6 +5,7 @@ use offhook_spi::Flowing;
 use proptest::prelude::*;
 
 use super::*;
+use crate::codec::Wish;
 
 fn local() -> Local {
     Local {
@@ -125,6 +126,7 @@ fn sipp_is_answered() {
         remote: Some("192.0.2.9:6000".parse().unwrap()),
         rtcp: Rtcp::To("192.0.2.9:6001".parse().unwrap()),
         send: mapping,
+        wish: Wish::default(),
         receive: vec![mapping],
         events: None,
         ptime: 20,
@@ -526,5 +528,39 @@ proptest! {
         negotiation.accept_early(&text).ok();
         negotiation.accept(&text).ok();
         negotiation.answer(&text).ok();
+    }
+}
+
+#[test]
+fn opus_and_its_clock_are_agreed_with_wishes_and_events() {
+    let codecs = vec![AudioCodec::Opus, AudioCodec::G722, AudioCodec::Pcmu];
+    let mut negotiation = Negotiation::new(Local { codecs, ..local() });
+    let lines = "m=audio 6000 RTP/AVP 109 9 0 101 102\na=rtpmap:109 opus/48000/2\n\
+                 a=fmtp:109 useinbandfec=1;maxaveragebitrate=16000\na=rtpmap:101 telephone-event/8000\n\
+                 a=rtpmap:102 telephone-event/48000\na=ptime:30";
+    let (text, agreed) = negotiation.answer(&far(lines)).unwrap();
+    assert_eq!(agreed.send, Mapping { payload_type: 109, codec: AudioCodec::Opus });
+    assert_eq!(agreed.wish, Wish::of("useinbandfec=1;maxaveragebitrate=16000"));
+    assert_eq!(agreed.events.unwrap().send, 102, "events on the clock of the sound");
+    assert_eq!(agreed.ptime, 20, "Opus has no packets of 30 ms");
+    for line in [
+        "a=rtpmap:109 opus/48000/2",
+        "a=fmtp:109 maxplaybackrate=16000",
+        "a=rtpmap:102 telephone-event/48000",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+#[test]
+fn every_codec_is_offered_and_answered_by_its_name() {
+    for codec in AudioCodec::ALL {
+        let ours = || Negotiation::new(Local { codecs: vec![codec], ..local() });
+        let (mut caller, mut called) = (ours(), ours());
+        let offer = caller.offer(Flowing::Both);
+        let (answer, agreed) = called.answer(&offer).unwrap();
+        assert_eq!(agreed.send.codec, codec);
+        caller.accept(&answer).unwrap();
+        assert_eq!(caller.plan().far.unwrap().send.codec, codec);
     }
 }

@@ -76,6 +76,9 @@ fn attributes(local: &Local, audio: &Audio) -> Vec<Attribute> {
     // RFC 3264 section 5.1: rtpmap also for static types.
     for (payload_type, codec) in &audio.codecs {
         attributes.push(Attribute::with_value("rtpmap", format!("{payload_type} {codec}")));
+        if let Some(parameters) = codec.parameters() {
+            attributes.push(Attribute::with_value("fmtp", format!("{payload_type} {parameters}")));
+        }
     }
     if local.events == Events::Spoken {
         for (payload_type, clock) in &audio.events {
