@@ -61,11 +61,11 @@ impl Iterator for Speech {
             self.phase -= 1.0;
         }
         let syllable = (TAU * 2.0 * self.time).sin().max(0.0);
-        let buzz = (1.0 - self.phase).powi(6) - 1.0 / 7.0;
+        let buzz = (1.0 - self.phase).powi(30) - 1.0 / 31.0;
         let angle = TAU * (900.0 + 500.0 * (TAU * 3.0 * self.time).sin()) / self.rate;
         let radius = (-std::f64::consts::PI * 200.0 / self.rate).exp();
         let [one, two] = self.memory;
-        let out = (1.0 - radius) * 4.0 * buzz + 2.0 * radius * angle.cos() * one - radius * radius * two;
+        let out = (1.0 - radius) * 8.0 * buzz + 2.0 * radius * angle.cos() * one - radius * radius * two;
         self.memory = [out, one];
         Some((out * syllable * 12_000.0).clamp(-30_000.0, 30_000.0) as i16)
     }
