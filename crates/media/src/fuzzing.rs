@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use offhook_spi::Moment;
 
+use crate::codec::{
+    Codec, ComfortNoise, G722, G726, G726Packing, G726Rate, G729, G729Settings, Opus, OpusChannels, OpusRate,
+    OpusSettings,
+};
 use crate::file::{SoundRead, WavReader};
 use crate::jitter::{JitterBuffer, JitterConfig, JitterPacket, Loudness, Next};
 use crate::rtp::{
@@ -79,6 +83,53 @@ pub fn jitter(data: &[u8]) {
     }
 }
 
+/// Feeds decoders with payloads of any kind, lost ones between: the first byte says which decoder, the first of each
+/// payload how long it is.
+pub fn codec(data: &[u8]) {
+    let Some((&which, mut data)) = data.split_first() else { return };
+    let opus =
+        |rate, channels| Box::new(Opus::new(OpusSettings { rate, channels, ..OpusSettings::default() }));
+    let mut codec: Box<dyn Codec> = match which % 10 {
+        0 => Box::new(G722::new()),
+        1 => Box::new(G726::new(G726Rate::Kbit16, G726Packing::Rfc3551)),
+        2 => Box::new(G726::new(G726Rate::Kbit24, G726Packing::Aal2)),
+        3 => Box::new(G726::new(G726Rate::Kbit32, G726Packing::Rfc3551)),
+        4 => Box::new(G726::new(G726Rate::Kbit40, G726Packing::Aal2)),
+        5 => Box::new(G729::new(G729Settings::default())),
+        6 => opus(OpusRate::Hz8000, OpusChannels::Mono),
+        7 => opus(OpusRate::Hz16000, OpusChannels::Mono),
+        8 => opus(OpusRate::Hz48000, OpusChannels::Stereo),
+        _ => return comfort_noise(data),
+    };
+    let mut pcm = [0; 2_000];
+    while let Some((&length, rest)) = data.split_first() {
+        let (payload, rest) = rest.split_at(rest.len().min(usize::from(length)));
+        let room = if length & 1 == 0 { pcm.len() } else { usize::from(length) * 7 };
+        let pcm = &mut pcm[..room];
+        let written = match length {
+            0 => codec.conceal(pcm).unwrap_or(0),
+            1..16 => codec.recover(rest, pcm).unwrap_or(0),
+            _ => {
+                let written = codec.decode(payload, pcm);
+                let held = codec.duration(payload) as usize * codec.sampling().channels.count();
+                assert!(written <= held, "more was heard than the payload holds");
+                written
+            }
+        };
+        assert!(written <= room, "more was heard than there was room for");
+        data = rest;
+    }
+}
+
+fn comfort_noise(data: &[u8]) {
+    let mut noise = ComfortNoise::new(1);
+    let mut pcm = [0; 100];
+    for payload in data.chunks(7) {
+        noise.describe(payload);
+        noise.fill(&mut pcm);
+    }
+}
+
 /// Feeds a receiver of telephone events; every key that ends has begun.
 pub fn telephone_event(data: &[u8]) {
     let mut receiver = EventReceiver::default();
@@ -109,6 +160,7 @@ mod tests {
             ("rtp", rtp as fn(&[u8])),
             ("rtcp", rtcp as fn(&[u8])),
             ("jitter", jitter as fn(&[u8])),
+            ("codec", codec as fn(&[u8])),
             ("telephone_event", telephone_event as fn(&[u8])),
         ] {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/");

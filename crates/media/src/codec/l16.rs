@@ -74,6 +74,31 @@ mod tests {
         assert_eq!(payload, [0, 1, 9]);
     }
 
+    #[test]
+    fn every_rate_and_channel_count_counts_its_samples() {
+        let rates = [SampleRate::HZ_8000, SampleRate::HZ_16000, SampleRate::HZ_44100, SampleRate::HZ_48000];
+        for rate in rates {
+            for channels in [Channels::MONO, Channels::STEREO] {
+                let mut codec = L16::new(rate, channels);
+                assert_eq!(codec.sampling(), Sampling { rate, clock: rate, channels });
+                // 20 ms, left rising and right falling.
+                let frames = (rate.hertz() / 50) as i16;
+                let pcm: Vec<i16> =
+                    (0..frames).flat_map(|n| [n * 10, -n * 10].into_iter().take(channels.count())).collect();
+                let mut payload = vec![0; codec.payload_len(pcm.len())];
+                let mut heard = vec![0; pcm.len()];
+                assert_eq!(codec.encode(&pcm, &mut payload), frames as usize * 2 * channels.count());
+                assert_eq!(codec.duration(&payload), u32::from(frames as u16));
+                assert_eq!(codec.decode(&payload, &mut heard), pcm.len());
+                assert_eq!(heard, pcm);
+                assert_eq!(
+                    (codec.conceal(&mut heard), codec.recover(&payload, &mut pcm.clone())),
+                    (None, None)
+                );
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_encoded_is_decoded(pcm: Vec<i16>) {

@@ -6,6 +6,7 @@ mod g722;
 mod g726;
 mod g729;
 mod l16;
+mod noise;
 mod opus;
 #[cfg(test)]
 mod test_signal;
@@ -16,6 +17,7 @@ pub use g722::G722;
 pub use g726::{G726, G726Packing, G726Rate};
 pub use g729::{G729, G729Settings};
 pub use l16::L16;
+pub use noise::{ComfortNoise, NoiseMeasure};
 pub use opus::{Opus, OpusChannels, OpusRate, OpusSettings};
 pub use ulaw::Ulaw;
 
