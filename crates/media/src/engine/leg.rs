@@ -207,20 +207,19 @@ impl<P: Send> Leg<P> {
         }
     }
 
-    /// Reads datagrams: one packet a tick, a second one when the buffer runs low and at every eighth tick.
+    /// Reads datagrams: one packet a tick, a second one at every eighth tick, and more while the buffer is low:
+    /// of short packets several come in a tick.
     fn receive<I: PacketIo<Port = P>>(&mut self, context: &mut Context<'_, I>) {
         let mut wanted = if self.ticks.is_multiple_of(SECOND_LOOK) { 2 } else { 1 };
-        let mut may_want_more = wanted == 1;
         // Bounded: a flood of what is not for us must not hold the tick.
         for _ in 0..LOOKS {
             match context.io.receive(&mut self.port, Channel::Rtp, &mut context.scratch.datagram) {
                 Received::Datagram(found) => {
                     wanted -= u32::from(self.take(context, found.len, found.from, found.at));
                     if wanted == 0 {
-                        if !may_want_more || !self.receiver.wants_more() {
+                        if !self.receiver.wants_more() {
                             return;
                         }
-                        may_want_more = false;
                         wanted = 1;
                     }
                 }

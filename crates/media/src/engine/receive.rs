@@ -201,9 +201,9 @@ impl Receiver {
         let mut filled = tract.take_leftover(frame);
         while filled < frame.len() {
             let room = frame.len() - filled;
-            let at = if filled == 0 { now } else { now + rate.duration_of(filled as u64) };
-            match self.jitter.next(at, codec.ticks(room as u32), self.loudness(), &mut scratch.payload) {
-                Next::Packet { payload_type, len, .. } => {
+            // Not the moment at which it is heard: what is to fill a frame must be there when the frame is filled.
+            match self.jitter.next(now, codec.ticks(room as u32), self.loudness(), &mut scratch.payload) {
+                Next::Packet { payload_type, len, pace, .. } => {
                     let payload = scratch.payload.get(..len).unwrap_or_default();
                     let known = format.receive.codec(payload_type).or(self.codec);
                     let Some(codec) = known else { continue };
@@ -214,7 +214,12 @@ impl Receiver {
                         return;
                     }
                     let tract = &mut tracts[place];
-                    let samples = tract.decode(codec, payload, &mut scratch.pcm);
+                    let decoded = tract.decode(codec, payload, &mut scratch.pcm);
+                    let samples = pace.apply(&mut scratch.pcm, decoded, rate);
+                    if samples != decoded {
+                        self.jitter.paced(now);
+                    }
+                    tract.played(&mut scratch.pcm[..samples]);
                     self.count_played(samples, rate);
                     filled += tract.put(&mut frame[filled..], &scratch.pcm[..samples]);
                 }
@@ -248,6 +253,7 @@ impl Receiver {
         let Some(place) = tracts.iter().position(|tract| tract.serves(codec)) else { return };
         let tract = &mut tracts[place];
         let samples = tract.decode(codec, payload, pcm);
+        tract.played(&mut pcm[..samples]);
         tract.put(&mut [], &pcm[..samples]);
         self.current = place;
         self.count_played(samples, tract.rate());
@@ -306,7 +312,7 @@ impl Receiver {
         let has_any = self.counts.packets > 0;
         let frame = (self.rate.hertz() / 50).max(1);
         let jitter = self.source.as_ref().map(|source| source.reception.jitter());
-        let buffer = self.jitter.delay(now);
+        let buffer = self.jitter.delay(now).and_then(|_| self.jitter.last_delay());
         to.codec = self.codec;
         to.packets = self.counts.packets;
         to.bytes = self.counts.bytes;

@@ -94,7 +94,8 @@ impl Tract {
             conversion: conversion(rate, leg)?,
             concealer: Concealer::new(rate),
             conceals,
-            leftover: vec![0; rate.samples_in(longest) as usize].into(),
+            // A packet may be played longer than it is.
+            leftover: vec![0; rate.samples_in(longest + TICK) as usize].into(),
             left: 0,
             made_up: 0,
             state,
@@ -135,8 +136,8 @@ impl Tract {
     }
 
     /// Samples of the longest packet that finds room.
-    pub(super) const fn longest(&self) -> usize {
-        self.leftover.len()
+    pub(super) fn longest(&self) -> usize {
+        self.leftover.len() - self.frame_len()
     }
 
     /// Samples of one channel in a payload; where a codec keeps no state, a payload may be cut anywhere.
@@ -161,10 +162,15 @@ impl Tract {
         };
         let samples = if self.channels > 1 { mix_down(&mut pcm[..samples], self.channels) } else { samples };
         self.made_up = 0;
-        if !self.conceals {
-            self.concealer.played(&mut pcm[..samples]);
-        }
         samples
+    }
+
+    /// Tells what of a packet is played, which may be longer or shorter than it came.
+    #[inline]
+    pub(super) fn played(&mut self, pcm: &mut [i16]) {
+        if !self.conceals {
+            self.concealer.played(pcm);
+        }
     }
 
     /// Makes up a lost frame, from what the packet after it repeats of it where it does.

@@ -3,14 +3,15 @@
 //!
 //! It thinks in media time. `now` is turned into ticks of the stream's clock, every arrival is compared with
 //! the earliest arrivals of late, and a histogram of these delays that slowly forgets gives the **target**:
-//! the delay that all but a few packets meet. The buffer moves towards its target only where nobody hears
-//! it, in quiet frames; beyond its maximum it moves at once.
+//! the delay that all but a few packets meet. The buffer moves towards its target in whole frames where nobody
+//! hears it, in quiet ones; by single pitch periods while sound goes on; and at once beyond its maximum.
 //!
 //! Empty is delay, not loss: when nothing is there, play-out waits where it is, and what comes later is played
 //! later. Loss is a hole before a packet that is there.
 
 mod conceal;
 mod estimate;
+mod pace;
 mod store;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use offhook_spi::Moment;
 use crate::rtp::{PayloadType, SequenceNumber, Timestamp, ticks};
 
 pub use conceal::Concealer;
+pub use pace::Pace;
 
 use estimate::Estimate;
 use store::{Store, Stored};
@@ -28,8 +30,16 @@ use store::{Store, Stored};
 const JUMP: Duration = Duration::from_secs(2);
 /// After so long without a packet the next one is a new beginning.
 const PAUSE: Duration = Duration::from_millis(300);
-/// Shortest time between two corrections of the delay.
+/// Shortest time between two corrections of the delay by whole frames.
 const CALM: Duration = Duration::from_millis(200);
+/// Shortest time between two corrections by a pitch period: packets of any length and frames come
+/// round once in it.
+const GENTLE: Duration = Duration::from_millis(60);
+/// Two periods must be so much alike, in hundredths, for one of them to go or to be said twice …
+const ALIKE: u8 = 90;
+/// … and so much less for every step of this time in which the delay was wrong, so that a second suffices
+/// whatever is said.
+const IMPATIENCE: Duration = Duration::from_millis(10);
 
 /// How a buffer is built and what it may do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,6 +123,8 @@ pub enum Next {
         duration: u32,
         /// Bytes of payload given.
         len: usize,
+        /// How fast to play it; tell [`JitterBuffer::paced`] when that was possible.
+        pace: Pace,
     },
     /// Play a quiet frame more: the delay has to grow.
     Stretch,
@@ -137,6 +149,8 @@ pub struct JitterCounts {
     pub dropped: u64,
     /// Quiet frames added to make the delay longer.
     pub stretched: u64,
+    /// Played faster or slower.
+    pub paced: u64,
     /// Thrown away because too many came.
     pub overflowed: u64,
     /// New beginnings after the first.
@@ -157,6 +171,16 @@ pub struct JitterBuffer {
     /// The newest sequence number, to tell a late packet from a jump.
     newest: Option<SequenceNumber>,
     corrected: Moment,
+    /// The last moment at which the delay was right or was corrected.
+    content: Moment,
+    /// By how much the delay was at least more than its target, in the time of [`GENTLE`] before `turned` and
+    /// since then.
+    least_excess: [i32; 2],
+    turned: Moment,
+    /// Longest frame that was asked for, in ticks.
+    frame: u32,
+    /// The delay with which the last packet began to play, in ticks.
+    delayed: Option<u32>,
     counts: JitterCounts,
 }
 
@@ -212,6 +236,11 @@ impl JitterBuffer {
             playing: Playing::Priming,
             newest: None,
             corrected: Moment::ZERO,
+            content: Moment::ZERO,
+            least_excess: [i32::MIN, i32::MAX],
+            turned: Moment::ZERO,
+            frame: 0,
+            delayed: None,
             counts: JitterCounts::default(),
         }
     }
@@ -250,6 +279,7 @@ impl JitterBuffer {
         let Playing::At { next, waited } = self.playing else {
             return self.prime(now, frame, loudness, payload);
         };
+        self.frame = self.frame.max(frame);
         let Some(first) = self.store.first().copied() else {
             self.playing = Playing::At { next, waited: waited.saturating_add(frame) };
             return Next::Empty;
@@ -268,17 +298,23 @@ impl JitterBuffer {
             Correction::Drop => {
                 self.store.take_first(&mut []);
                 self.counts.dropped += 1;
-                self.corrected = now;
+                self.correct(now);
                 self.playing = Playing::At { next: next.plus(first.duration), waited: 0 };
-                self.take(payload)
+                self.take(now, payload, Pace::Even)
             }
-            Correction::None => self.take(payload),
+            Correction::Pace(pace) => self.take(now, payload, pace),
             Correction::Stretch => {
                 self.counts.stretched += 1;
-                self.corrected = now;
+                self.correct(now);
                 Next::Stretch
             }
         }
+    }
+
+    /// Tells that the last packet was played at the pace asked for.
+    pub const fn paced(&mut self, now: Moment) {
+        self.counts.paced += 1;
+        self.correct(now);
     }
 
     /// Forgets the stream, keeps what was learnt of the network: for a new source.
@@ -290,6 +326,7 @@ impl JitterBuffer {
         self.estimate.rebase();
         self.playing = Playing::Priming;
         self.newest = None;
+        self.delayed = None;
     }
 
     /// Goes on at another clock, as after a change of codec; keeps what was learnt of the network.
@@ -332,6 +369,12 @@ impl JitterBuffer {
         let Playing::At { next, waited: 0 } = self.playing else { return None };
         let delay = self.estimate.delay(ticks(now, self.clock), next)?;
         Some(duration(delay.max(0).cast_unsigned(), self.clock))
+    }
+
+    /// The delay with which the last packet of this stream began to play; `None` before the first.
+    #[must_use]
+    pub fn last_delay(&self) -> Option<Duration> {
+        self.delayed.map(|ticks| duration(ticks, self.clock))
     }
 
     /// Whether fewer packets wait than the target wants: time to look for more.
@@ -393,41 +436,76 @@ impl JitterBuffer {
             return Next::Empty;
         }
         self.playing = Playing::At { next, waited: 0 };
-        self.corrected = now;
+        self.correct(now);
         self.next(now, frame, loudness, payload)
     }
 
-    fn take(&mut self, payload: &mut [u8]) -> Next {
+    fn take(&mut self, now: Moment, payload: &mut [u8], pace: Pace) -> Next {
         let Some((entry, len)) = self.store.take_first(payload) else { return Next::Empty };
+        let delay = self.estimate.delay(ticks(now, self.clock), entry.timestamp);
+        self.delayed = delay.map(|delay| delay.max(0).cast_unsigned());
         self.playing = Playing::At { next: entry.timestamp.plus(entry.duration), waited: 0 };
         Next::Packet {
             payload_type: entry.payload_type,
             timestamp: entry.timestamp,
             duration: entry.duration,
             len,
+            pace,
         }
     }
 
+    const fn correct(&mut self, now: Moment) {
+        self.corrected = now;
+        self.content = now;
+        self.turned = now;
+        self.least_excess = [i32::MIN, i32::MAX];
+    }
+
+    fn note_excess(&mut self, now: Moment, excess: i32) {
+        if now.since(self.turned) >= GENTLE {
+            self.turned = now;
+            self.least_excess = [self.least_excess[1], i32::MAX];
+        }
+        self.least_excess[1] = self.least_excess[1].min(excess);
+    }
+
     /// Whether to move towards the target before a packet of `length` ticks plays.
-    fn correction(&self, now: Moment, length: u32, loudness: Loudness) -> Correction {
-        let Playing::At { next, .. } = self.playing else { return Correction::None };
-        let Some(delay) = self.estimate.delay(ticks(now, self.clock), next) else {
-            return Correction::None;
-        };
+    fn correction(&mut self, now: Moment, length: u32, loudness: Loudness) -> Correction {
+        let even = Correction::Pace(Pace::Even);
+        let Playing::At { next, .. } = self.playing else { return even };
+        let Some(delay) = self.estimate.delay(ticks(now, self.clock), next) else { return even };
         let (target, length) = (self.target.cast_signed(), length.min(self.clock).cast_signed());
         let excess = delay.saturating_sub(target);
+        self.note_excess(now, excess);
         let is_droppable = self.store.len() > 1;
         if is_droppable && delay.saturating_sub(length) >= self.limits.max.cast_signed() {
             return Correction::Drop;
         }
-        if loudness == Loudness::Audible || now.since(self.corrected) < CALM {
-            return Correction::None;
-        }
+        let since = now.since(self.corrected);
         // Half a packet of slack either way, so that it does not swing about the target.
-        match excess {
-            excess if is_droppable && excess > length + length / 2 => Correction::Drop,
-            excess if excess < -length / 2 => Correction::Stretch,
-            _ => Correction::None,
+        if loudness == Loudness::Quiet && since >= CALM {
+            if is_droppable && excess > length + length / 2 {
+                return Correction::Drop;
+            }
+            if excess < -length / 2 {
+                return Correction::Stretch;
+            }
+        }
+        if since < GENTLE {
+            return even;
+        }
+        // A frame is filled at once: though less than a frame goes, a packet may be wanted a whole frame sooner.
+        let is_long = self.least_excess.iter().all(|least| *least >= self.frame.cast_signed());
+        if !is_long && excess >= 0 {
+            self.content = now;
+            return even;
+        }
+        let steps = now.since(self.content).as_nanos() / IMPATIENCE.as_nanos().max(1);
+        let alike = ALIKE.saturating_sub(u8::try_from(steps).unwrap_or(u8::MAX));
+        match (is_long, is_droppable) {
+            (true, true) => Correction::Pace(Pace::Shorter(alike)),
+            (true, false) => even,
+            (false, _) => Correction::Pace(Pace::Longer(alike)),
         }
     }
 
@@ -442,7 +520,7 @@ impl JitterBuffer {
 #[derive(Clone, Copy, Debug)]
 enum Correction {
     Drop,
-    None,
+    Pace(Pace),
     Stretch,
 }
 

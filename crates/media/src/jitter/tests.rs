@@ -147,6 +147,65 @@ fn in_silence_the_delay_shrinks_back() {
 }
 
 #[test]
+fn while_sound_goes_on_the_delay_shrinks_back_by_periods() {
+    let mut bench = Bench::new();
+    bench.run(0..50, |_| false);
+    for _ in 0..6 {
+        bench.play();
+    }
+    for n in 50..56 {
+        bench.arrive(n);
+    }
+    let (mut sent, mut least_alike) = (56, 100);
+    let mut ahead = Duration::ZERO;
+    for _ in 0..500 {
+        bench.arrive(sent);
+        sent += 1;
+        // Every period left out lets the next packet be wanted so much sooner.
+        while ahead < Duration::from_millis(20) {
+            let now = bench.now;
+            ahead += match bench.play() {
+                Next::Packet { pace: Pace::Shorter(alike), .. } => {
+                    least_alike = least_alike.min(alike);
+                    bench.buffer.paced(now);
+                    Duration::from_millis(15)
+                }
+                next => {
+                    assert!(is_packet(&next), "{next:?}");
+                    Duration::from_millis(20)
+                }
+            };
+            bench.now = now;
+        }
+        ahead -= Duration::from_millis(20);
+        bench.now += Duration::from_millis(20);
+    }
+    assert!(
+        bench.buffer.last_delay().unwrap() < Duration::from_millis(60),
+        "{:?}",
+        bench.buffer.last_delay()
+    );
+    assert_eq!(bench.buffer.counts().dropped, 0);
+    assert!(bench.buffer.counts().paced >= 12, "{:?}", bench.buffer.counts());
+    assert!(least_alike >= 80, "no need for impatience: {least_alike}");
+}
+
+#[test]
+fn what_cannot_be_cut_well_is_cut_in_a_second_all_the_same() {
+    let mut bench = Bench::new();
+    bench.run(0..50, |_| false);
+    for _ in 0..6 {
+        bench.play();
+    }
+    for n in 50..56 {
+        bench.arrive(n);
+    }
+    bench.run(56..106, |_| false);
+    let last = bench.out.last();
+    assert!(matches!(last, Some(Next::Packet { pace: Pace::Shorter(0), .. })), "{last:?}");
+}
+
+#[test]
 fn a_restart_of_the_clock_is_followed_at_once() {
     let mut bench = Bench::new();
     bench.run(0..50, |_| false);
