@@ -14,15 +14,35 @@ const FULL_IMPAIRMENT: f64 = 95.0;
 pub struct Impairment {
     /// Ie: what the codec costs without loss.
     pub equipment: f64,
-    /// Bpl: how well it bears random loss.
-    pub robustness: f64,
+    /// Bpl: how well it bears random loss; `None` where nobody has published it.
+    pub robustness: Option<f64>,
 }
 
 impl Impairment {
     /// G.711 with concealment of lost packets; linear samples bear loss alike.
-    pub const G711: Self = Self { equipment: 0.0, robustness: 25.1 };
-    /// G.729 annex A, with its own concealment (table I.3 with voice activity detection).
-    pub const G729A: Self = Self { equipment: 11.0, robustness: 19.0 };
+    pub const G711: Self = Self { equipment: 0.0, robustness: Some(25.1) };
+    /// G.711 without concealment.
+    pub const G711_BARE: Self = Self { equipment: 0.0, robustness: Some(4.3) };
+    /// G.722 at 64 kbit/s.
+    pub const G722: Self = Self::wideband(13.0);
+    /// G.726 at 16 kbit/s.
+    pub const G726_16: Self = Self { equipment: 50.0, robustness: None };
+    /// G.726 at 24 kbit/s.
+    pub const G726_24: Self = Self { equipment: 25.0, robustness: None };
+    /// G.726 at 32 kbit/s.
+    pub const G726_32: Self = Self { equipment: 7.0, robustness: None };
+    /// G.726 at 40 kbit/s.
+    pub const G726_40: Self = Self { equipment: 2.0, robustness: None };
+    /// G.729 annex A with its own concealment.
+    pub const G729A: Self = Self { equipment: 11.0, robustness: Some(19.0) };
+    /// Opus: no recommendation gives values for telephone or wideband speech.
+    pub const OPUS: Option<Self> = None;
+
+    /// A wideband codec of which Ie,WB is known (G.113 appendix IV), on the narrowband scale: the wideband
+    /// scale ends at 129, and 1.29 of its points are one of ours (G.107.1 annex A).
+    const fn wideband(equipment: f64) -> Self {
+        Self { equipment: BEST - (129.0 - equipment) / 1.29, robustness: None }
+    }
 }
 
 /// What was measured of one direction.
@@ -30,6 +50,8 @@ impl Impairment {
 pub struct Measured {
     /// Share of the sound that was missing at play-out, 0 to 1.
     pub loss: f64,
+    /// `BurstR`: mean length of losses in a row against that of random loss, 1 when it is random.
+    pub burst_ratio: f64,
     /// From mouth to ear, as far as known.
     pub delay: Duration,
 }
@@ -39,22 +61,26 @@ pub struct Measured {
 pub struct Rating(f64);
 
 impl Rating {
-    /// The rating of one direction.
+    /// The rating of one direction; `None` when something is lost and nobody knows what that does to the codec.
     ///
     /// ```
     /// use std::time::Duration;
     /// use offhook_media::quality::{Impairment, Measured, Rating};
     ///
-    /// let measured = Measured { loss: 0.0, delay: Duration::from_millis(50) };
-    /// assert!(Rating::of(&measured, Impairment::G711).mos() > 4.3);
+    /// let measured = Measured { loss: 0.0, burst_ratio: 1.0, delay: Duration::from_millis(50) };
+    /// assert!(Rating::of(&measured, Impairment::G711).is_some_and(|rating| rating.mos() > 4.3));
     /// ```
     #[must_use]
-    pub fn of(measured: &Measured, codec: Impairment) -> Self {
+    pub fn of(measured: &Measured, codec: Impairment) -> Option<Self> {
         let percent = measured.loss.clamp(0.0, 1.0) * 100.0;
-        // Ie,eff of G.107 section 7.5, for random loss (BurstR = 1).
-        let share = percent / (percent + codec.robustness);
-        let equipment = codec.equipment + (FULL_IMPAIRMENT - codec.equipment) * share;
-        Self((BEST - delay_impairment(measured.delay) - equipment).clamp(0.0, 100.0))
+        // Ie,eff of G.107 section 7.5.
+        let share = match codec.robustness {
+            _ if percent <= 0.0 => 0.0,
+            Some(robustness) => percent / (percent / measured.burst_ratio.max(1.0) + robustness),
+            None => return None,
+        };
+        let equipment = codec.equipment + (FULL_IMPAIRMENT - codec.equipment) * share.min(1.0);
+        Some(Self((BEST - delay_impairment(measured.delay) - equipment).clamp(0.0, 100.0)))
     }
 
     /// The R value.
@@ -83,7 +109,30 @@ mod tests {
     use super::*;
 
     fn mos(loss: f64, millis: u64) -> f32 {
-        Rating::of(&Measured { loss, delay: Duration::from_millis(millis) }, Impairment::G711).mos()
+        of(loss, 1.0, millis, Impairment::G711).unwrap()
+    }
+
+    fn of(loss: f64, burst_ratio: f64, millis: u64, codec: Impairment) -> Option<f32> {
+        let delay = Duration::from_millis(millis);
+        Rating::of(&Measured { loss, burst_ratio, delay }, codec).map(Rating::mos)
+    }
+
+    #[test]
+    fn bursts_cost_more_than_lone_losses() {
+        let [lone, bursts] = [1.0, 3.0].map(|ratio| of(0.05, ratio, 50, Impairment::G711).unwrap());
+        assert!(bursts < lone - 0.03, "{lone} {bursts}");
+        assert_eq!(of(0.0, 3.0, 50, Impairment::G711), of(0.0, 1.0, 50, Impairment::G711));
+    }
+
+    #[test]
+    fn codecs_rank_as_published_and_what_is_not_published_is_not_told() {
+        let clean = |codec| of(0.0, 1.0, 50, codec).unwrap();
+        let order =
+            [Impairment::G711, Impairment::G722, Impairment::G726_32, Impairment::G729A, Impairment::G726_24];
+        assert!(order.windows(2).all(|pair| clean(pair[0]) > clean(pair[1])));
+        assert_eq!(of(0.01, 1.0, 50, Impairment::G726_32), None);
+        assert!(of(0.05, 1.0, 50, Impairment::G729A) < of(0.05, 1.0, 50, Impairment::G711));
+        assert!(of(0.05, 1.0, 50, Impairment::G711_BARE) < of(0.05, 1.0, 50, Impairment::G729A));
     }
 
     #[test]

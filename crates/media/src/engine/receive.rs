@@ -13,7 +13,8 @@ use crate::jitter::{Inserted, JitterBuffer, JitterPacket, Loudness, Next};
 use crate::node::FrameInfo;
 use crate::quality::{Measured, Rating};
 use crate::rtp::{
-    Arrival, EventHeard, EventReceiver, Header, Packet, PayloadType, Reception, ReportBlock, Ssrc,
+    Arrival, EventHeard, EventReceiver, Fate, Fates, Header, Packet, PayloadType, Reception, ReportBlock,
+    Ssrc,
 };
 
 /// Root mean square below which nobody hears a frame come or go: −50 dB of full scale.
@@ -36,6 +37,8 @@ pub(super) struct Receiver {
     /// Totals of sources before this one.
     past: (u64, u64),
     jitter: JitterBuffer,
+    /// Which packets were played, in order.
+    fates: Fates,
     events: EventReceiver,
     position: u64,
     /// Something was played since the source began.
@@ -84,6 +87,7 @@ impl Receiver {
             candidate: None,
             past: (0, 0),
             jitter: JitterBuffer::new(config.buffer()),
+            fates: Fates::default(),
             events: EventReceiver::default(),
             position: 0,
             is_playing: false,
@@ -326,12 +330,12 @@ impl Receiver {
         to.malformed = self.counts.malformed;
         to.unexpected = self.counts.unexpected;
         to.looped = self.counts.looped;
-        let impairment = self.codec.and_then(AudioCodec::impairment);
-        to.mos = impairment.filter(|_| self.counts.packets >= ENOUGH).map(|impairment| {
+        to.mos = self.codec.filter(|_| self.counts.packets >= ENOUGH).and_then(|codec| {
             let heard = self.counts.concealed + self.counts.played;
             let loss = self.counts.concealed as f64 / heard.max(1) as f64;
             let delay = one_way + buffer.unwrap_or_else(|| self.jitter.target()) + super::TICK;
-            Rating::of(&Measured { loss, delay }, impairment).mos()
+            let burst_ratio = self.fates.counts().burst_ratio();
+            Rating::of(&Measured { loss, burst_ratio, delay }, codec.impairment()?).map(Rating::mos)
         });
     }
 
@@ -379,6 +383,7 @@ impl Receiver {
         self.past.0 += expected;
         self.past.1 += received;
         self.jitter.restart();
+        self.fates.restart();
         self.events.reset();
         self.is_playing = false;
     }
@@ -406,9 +411,12 @@ impl Receiver {
                 payload_type: packet.header.payload_type,
                 payload: piece,
             };
-            if self.jitter.insert(now, &waiting) == Inserted::Restarted {
+            let inserted = self.jitter.insert(now, &waiting);
+            if inserted == Inserted::Restarted {
                 self.is_playing = false;
             }
+            let fate = if inserted == Inserted::Late { Fate::Discarded } else { Fate::Played };
+            self.fates.arrived(packet.header.sequence, fate);
             timestamp = timestamp.plus(duration);
         }
     }

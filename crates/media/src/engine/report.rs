@@ -85,7 +85,7 @@ impl Reporter {
             match item {
                 RtcpItem::Bye(from) if theirs.is_none_or(|ssrc| ssrc == from) => told = Told::Bye,
                 RtcpItem::Report(report) if report.from != ours => self.note(at, wall, &report),
-                RtcpItem::Bye(_) | RtcpItem::Cname(..) | RtcpItem::Report(_) => {}
+                RtcpItem::Bye(_) | RtcpItem::Cname(..) | RtcpItem::Extended(_) | RtcpItem::Report(_) => {}
             }
         }
         if is_rtcp {
@@ -148,7 +148,8 @@ impl Reporter {
         to.jitter = Some(jitter);
         // The peer's buffer is unknown; it needs about twice the jitter to bear it.
         let delay = self.one_way() + jitter * 2 + super::TICK;
-        to.mos = codec.impairment().map(|codec| Rating::of(&Measured { loss, delay }, codec).mos());
+        let measured = Measured { loss, burst_ratio: 1.0, delay };
+        to.mos = codec.impairment().and_then(|codec| Rating::of(&measured, codec)).map(Rating::mos);
     }
 
     fn note(&mut self, at: Moment, wall: NtpTime, report: &Report) {

@@ -4,6 +4,7 @@
 //! Everything here is pure: bytes, numbers and moments go in, bytes, numbers and moments come out. Nothing
 //! allocates, so that all of it may run on the tick.
 
+mod burst;
 mod event;
 mod number;
 mod packet;
@@ -11,7 +12,9 @@ mod random;
 mod rtcp;
 mod schedule;
 mod source;
+mod xr;
 
+pub use burst::{BurstGap, BurstGapMetrics, Fate, Fates, GAP_MIN};
 pub use event::{EventHeard, EventReceiver, EventReport, EventSender, QueueFull};
 pub use number::{PayloadType, SequenceNumber, Ssrc, Timestamp};
 pub use packet::{Header, HeaderError, Marker, Packet, is_rtcp};
@@ -22,3 +25,4 @@ pub use rtcp::{
 pub use schedule::{Due, RtcpSchedule};
 pub(crate) use source::ticks;
 pub use source::{Arrival, Reception, ReceptionCounts};
+pub use xr::{Dlrr, VoipMetrics, XrBlock, XrPacket};

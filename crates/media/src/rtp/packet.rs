@@ -231,6 +231,28 @@ mod tests {
     }
 
     #[test]
+    fn padding_and_extension_may_be_all_there_is() {
+        let with = |first: u8, rest: &[u8]| {
+            let mut packet = PLAIN.to_bytes().to_vec();
+            packet[0] = first;
+            packet.extend_from_slice(rest);
+            packet
+        };
+        let padded = with(0xa0, &[0, 0, 0, 4]);
+        assert!(Packet::parse(&padded).unwrap().payload.is_empty());
+        let empty = with(0x90, &[0x10, 0, 0, 0, 7]);
+        let read = Packet::parse(&empty).unwrap();
+        assert_eq!((read.extension(), read.payload), (Some((0x1000, &[][..])), &[7][..]));
+        // Fifteen contributors, two words of extension, padding of one byte.
+        let mut rest = vec![9; 60];
+        rest.extend([0xbe, 0xde, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 42, 1]);
+        let full = with(0xbf, &rest);
+        let read = Packet::parse(&full).unwrap();
+        assert_eq!((read.contributors().count(), read.payload), (15, &[42][..]));
+        assert_eq!(read.extension().map(|(_, bytes)| bytes.len()), Some(8));
+    }
+
+    #[test]
     fn rtcp_is_told_by_its_second_byte() {
         for (second, is) in
             [(0, false), (0x80, false), (191, false), (192, true), (200, true), (223, true), (224, false)]

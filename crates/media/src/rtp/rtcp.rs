@@ -9,7 +9,8 @@ use std::time::Duration;
 use rtcp_types::{Bye, ReceiverReport, RtcpPacketParser, SenderReport};
 use thiserror::Error;
 
-use super::{Ssrc, Timestamp};
+use super::xr::EXTENDED;
+use super::{Ssrc, Timestamp, XrPacket};
 
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
@@ -111,6 +112,8 @@ pub enum RtcpItem<'a> {
     Bye(Ssrc),
     /// A source names itself.
     Cname(Ssrc, &'a [u8]),
+    /// An extended report (RFC 3611).
+    Extended(XrPacket<'a>),
     /// A sender or receiver report.
     Report(Report),
 }
@@ -151,6 +154,7 @@ impl<'a> RtcpItems<'a> {
                 let block = self.block(report.report_blocks());
                 Some(RtcpItem::Report(Report { from: Ssrc(report.ssrc()), sender: None, block }))
             }
+            EXTENDED => XrPacket::parse(packet).map(RtcpItem::Extended),
             DESCRIPTION => read_cname(packet),
             GOODBYE => Bye::parse(packet).ok()?.ssrcs().next().map(|ssrc| RtcpItem::Bye(Ssrc(ssrc))),
             _ => None,
@@ -308,11 +312,11 @@ impl<'a> RtcpWriter<'a> {
         self.word(from.0)
     }
 
-    fn head(&mut self, count: u8, kind: u8, words: usize) -> Result<(), TooSmall> {
+    pub(super) fn head(&mut self, count: u8, kind: u8, words: usize) -> Result<(), TooSmall> {
         self.word(u32::from(0x80 | count) << 24 | u32::from(kind) << 16 | words as u32)
     }
 
-    fn word(&mut self, word: u32) -> Result<(), TooSmall> {
+    pub(super) fn word(&mut self, word: u32) -> Result<(), TooSmall> {
         self.room(4)?.copy_from_slice(&word.to_be_bytes());
         Ok(())
     }
