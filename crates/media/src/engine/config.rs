@@ -29,6 +29,11 @@ pub struct LegConfig {
     pub latching: Latching,
     /// Where RTCP goes.
     pub rtcp: RtcpMode,
+    /// Whether reports carry extended ones (RFC 3611): only when the peer's description has `a=rtcp-xr`.
+    pub xr: bool,
+    /// Whether reports may come without what makes them whole (RFC 5506): only when both agreed on
+    /// `a=rtcp-rsize`. Ours are whole all the same: regular reports must be.
+    pub reduced_size: bool,
     /// What is sent while nothing is patched to the leg.
     pub idle: Idle,
     /// Bounds of the jitter buffer.
@@ -53,6 +58,8 @@ impl LegConfig {
             remote,
             latching: Latching::Address,
             rtcp: RtcpMode::Separate,
+            xr: false,
+            reduced_size: false,
             idle: Idle::Silence,
             jitter: JitterLimits::default(),
             cname: Cname::new("offhook"),

@@ -97,7 +97,8 @@ impl<P: Send> Leg<P> {
             media: LegMedia::new(config.media, config.rate),
             receiver: Receiver::new(config),
             transmitter: Transmitter::new(&config.media, origin),
-            reporter: Reporter::new(now, config.cname, Random::new(random.bits())),
+            reporter: Reporter::new(now, config.cname, Random::new(random.bits()))
+                .agree(config.xr, config.reduced_size),
             patch: Patch::default(),
             echo: Echo::Off,
             gains: [Gain::UNITY; 2],
@@ -394,7 +395,13 @@ impl<P: Send> Leg<P> {
     }
 
     fn saying(&mut self) -> Saying {
+        let round_trip = self.reporter.round_trip();
         Saying {
+            metrics: self
+                .reporter
+                .has_xr()
+                .then(|| self.receiver.metrics(self.media.format.packet, round_trip))
+                .flatten(),
             from: self.transmitter.ssrc(),
             sender: self.transmitter.info(),
             block: self.receiver.report().filter(|_| self.receiver.packets() > 0),

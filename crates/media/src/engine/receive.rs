@@ -14,7 +14,7 @@ use crate::node::FrameInfo;
 use crate::quality::{Measured, Rating};
 use crate::rtp::{
     Arrival, EventHeard, EventReceiver, Fate, Fates, Header, Packet, PayloadType, Reception, ReportBlock,
-    Ssrc,
+    Ssrc, VoipMetrics,
 };
 
 /// Root mean square below which nobody hears a frame come or go: −50 dB of full scale.
@@ -299,6 +299,45 @@ impl Receiver {
             jitter: source.reception.jitter(),
             ..ReportBlock::default()
         })
+    }
+
+    /// What an extended report tells of the peer's stream (RFC 3611 section 4.7), whose packets are taken to hold as
+    /// much sound as ours.
+    pub(super) fn metrics(&self, packet: Duration, round_trip: Option<Duration>) -> Option<VoipMetrics> {
+        let about = self.ssrc()?;
+        let counts = self.fates.counts();
+        let found = counts.metrics(packet);
+        let share = |share: f64| (share * 256.0).min(255.0) as u8;
+        let millis = |time: Duration| u16::try_from(time.as_millis()).unwrap_or(u16::MAX);
+        let buffer = self.jitter.last_delay().unwrap_or_else(|| self.jitter.target());
+        let measured = Measured {
+            loss: found.loss + found.discard,
+            burst_ratio: counts.burst_ratio(),
+            delay: round_trip.unwrap_or_default() / 2 + buffer + super::TICK,
+        };
+        let impairment = self.codec.and_then(AudioCodec::impairment).filter(|_| counts.total() >= ENOUGH);
+        let rating = impairment.and_then(|codec| Rating::of(&measured, codec));
+        let mut metrics = VoipMetrics {
+            loss: share(found.loss),
+            discard: share(found.discard),
+            burst_density: share(found.burst_density),
+            gap_density: share(found.gap_density),
+            burst: millis(found.burst),
+            gap: millis(found.gap),
+            round_trip: round_trip.map_or(0, millis),
+            end_system: millis(buffer + super::TICK),
+            // Enhanced concealment, an adaptive buffer (section 4.7.6).
+            configuration: 0b1011_0000,
+            nominal: millis(buffer),
+            maximum: millis(self.jitter.max()),
+            absolute: millis(self.jitter.max()),
+            ..VoipMetrics::unknown(about)
+        };
+        if let Some(rating) = rating {
+            metrics.rating = rating.value() as u8;
+            metrics.conversing = (rating.mos() * 10.0) as u8;
+        }
+        Some(metrics)
     }
 
     /// Who sends, if anybody does.

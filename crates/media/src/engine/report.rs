@@ -8,8 +8,8 @@ use offhook_spi::Moment;
 use super::{AudioCodec, SendStatistics};
 use crate::quality::{Measured, Rating};
 use crate::rtp::{
-    Cname, Due, NtpTime, Random, Report, ReportBlock, RtcpItem, RtcpItems, RtcpSchedule, RtcpWriter,
-    SenderInfo, Ssrc, TooSmall, round_trip,
+    Cname, Dlrr, Due, NtpTime, Random, Report, ReportBlock, RtcpItem, RtcpItems, RtcpSchedule, RtcpWriter,
+    SenderInfo, Ssrc, TooSmall, VoipMetrics, XrBlock, XrPacket, round_trip,
 };
 
 /// Bytes a second that RTCP's share is reckoned from: G.711 in packets of 20 ms.
@@ -29,6 +29,13 @@ pub(super) struct Reporter {
     /// Packets sent when we last reported.
     sent: u64,
     peer_sends: bool,
+    /// Whether extended reports are sent.
+    has_xr: bool,
+    is_reduced_size: bool,
+    /// Whose reference time came last, its middle, and when.
+    reference: Option<(Ssrc, u32, Moment)>,
+    /// How the peer finds our stream.
+    found: Option<VoipMetrics>,
 }
 
 /// What a compound packet told beside numbers.
@@ -45,6 +52,7 @@ pub(super) struct Saying {
     pub(super) from: Ssrc,
     pub(super) sender: Option<SenderInfo>,
     pub(super) block: Option<ReportBlock>,
+    pub(super) metrics: Option<VoipMetrics>,
 }
 
 impl Reporter {
@@ -61,7 +69,21 @@ impl Reporter {
             round_trip: None,
             sent: 0,
             peer_sends: false,
+            has_xr: false,
+            is_reduced_size: false,
+            reference: None,
+            found: None,
         }
+    }
+
+    /// With extended reports, and taking reduced ones, as agreed.
+    pub(super) const fn agree(mut self, has_xr: bool, is_reduced_size: bool) -> Self {
+        (self.has_xr, self.is_reduced_size) = (has_xr, is_reduced_size);
+        self
+    }
+
+    pub(super) const fn has_xr(&self) -> bool {
+        self.has_xr
     }
 
     /// Whether a report is due.
@@ -80,11 +102,13 @@ impl Reporter {
     ) -> Told {
         let mut told = Told::Nothing;
         let mut is_rtcp = false;
-        for item in RtcpItems::new(compound, ours) {
+        let items = if self.is_reduced_size { RtcpItems::reduced_size } else { RtcpItems::new };
+        for item in items(compound, ours) {
             is_rtcp = true;
             match item {
                 RtcpItem::Bye(from) if theirs.is_none_or(|ssrc| ssrc == from) => told = Told::Bye,
                 RtcpItem::Report(report) if report.from != ours => self.note(at, wall, &report),
+                RtcpItem::Extended(packet) if packet.from != ours => self.note_xr(at, wall, &packet, ours),
                 RtcpItem::Bye(_) | RtcpItem::Cname(..) | RtcpItem::Extended(_) | RtcpItem::Report(_) => {}
             }
         }
@@ -138,6 +162,46 @@ impl Reporter {
         self.round_trip
     }
 
+    fn note_xr(&mut self, at: Moment, wall: NtpTime, packet: &XrPacket<'_>, ours: Ssrc) {
+        for block in packet.blocks() {
+            match block {
+                XrBlock::ReferenceTime(time) => self.reference = Some((packet.from, time.middle(), at)),
+                XrBlock::Dlrr(echo) if echo.about == ours => {
+                    let block = ReportBlock {
+                        last_report: echo.last,
+                        since_last_report: echo.since,
+                        ..ReportBlock::default()
+                    };
+                    self.round_trip = round_trip(wall, &block).or(self.round_trip);
+                }
+                XrBlock::VoipMetrics(metrics) if metrics.about == ours => self.found = Some(metrics),
+                XrBlock::Dlrr(_) | XrBlock::VoipMetrics(_) => {}
+            }
+        }
+    }
+
+    /// Writes the extended report: our clock when no sender report carries it, the echo of the peer's, and how
+    /// its stream is found.
+    fn extend(
+        &self,
+        writer: &mut RtcpWriter<'_>,
+        now: Moment,
+        wall: NtpTime,
+        saying: &Saying,
+    ) -> Result<(), TooSmall> {
+        let clock = saying.sender.is_none().then_some(XrBlock::ReferenceTime(wall));
+        let echo = self
+            .reference
+            .map(|(about, last, at)| XrBlock::Dlrr(Dlrr { about, last, since: sixteenths(now.since(at)) }));
+        let mut blocks = [XrBlock::ReferenceTime(wall); 3];
+        let mut count = 0;
+        for block in [clock, echo, saying.metrics.map(XrBlock::VoipMetrics)].into_iter().flatten() {
+            blocks[count] = block;
+            count += 1;
+        }
+        if count == 0 { Ok(()) } else { writer.extended(saying.from, &blocks[..count]) }
+    }
+
     /// The numbers of what is sent in `codec`, as far as the peer tells.
     pub(super) fn statistics(&self, codec: AudioCodec, to: &mut SendStatistics) {
         let Some(block) = self.block else { return };
@@ -150,6 +214,12 @@ impl Reporter {
         let delay = self.one_way() + jitter * 2 + super::TICK;
         let measured = Measured { loss, burst_ratio: 1.0, delay };
         to.mos = codec.impairment().and_then(|codec| Rating::of(&measured, codec)).map(Rating::mos);
+        // What the peer itself finds is better than what we guess of it.
+        if let Some(score) =
+            self.found.map(|found| found.conversing).filter(|score| (10..=50).contains(score))
+        {
+            to.mos = Some(f32::from(score) / 10.0);
+        }
     }
 
     fn note(&mut self, at: Moment, wall: NtpTime, report: &Report) {
@@ -174,8 +244,7 @@ impl Reporter {
         let sender = saying.sender.map(|sender| SenderInfo { ntp: wall, ..sender });
         let block = saying.block.map(|block| match self.heard {
             Some((last_report, at)) => {
-                let since = now.since(at).as_nanos().saturating_mul(1 << 16) / 1_000_000_000;
-                let since_last_report = u32::try_from(since).unwrap_or(u32::MAX);
+                let since_last_report = sixteenths(now.since(at));
                 ReportBlock { last_report, since_last_report, ..block }
             }
             None => block,
@@ -183,9 +252,17 @@ impl Reporter {
         let mut writer = RtcpWriter::new(buffer);
         writer.report(&Report { from: saying.from, sender, block })?;
         writer.cname(saying.from, &self.cname)?;
+        if self.has_xr {
+            self.extend(&mut writer, now, wall, &saying)?;
+        }
         if is_last {
             writer.bye(saying.from)?;
         }
         Ok(writer.len())
     }
+}
+
+/// In 2^16ths of a second, as reports carry times.
+fn sixteenths(time: Duration) -> u32 {
+    u32::try_from(time.as_nanos().saturating_mul(1 << 16) / 1_000_000_000).unwrap_or(u32::MAX)
 }

@@ -363,6 +363,12 @@ impl JitterBuffer {
         duration(self.target, self.clock)
     }
 
+    /// The delay it never exceeds.
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        duration(self.limits.max, self.clock)
+    }
+
     /// The delay it has at `now`, against the earliest arrivals; `None` while nothing plays.
     #[must_use]
     pub fn delay(&self, now: Moment) -> Option<Duration> {

@@ -136,6 +136,12 @@ impl<'a> RtcpItems<'a> {
         Self { rest: if credible { compound } else { &[] }, about }
     }
 
+    /// Reads what may be a reduced-size packet (RFC 5506), which needs not begin with a report.
+    #[must_use]
+    pub const fn reduced_size(packet: &'a [u8], about: Ssrc) -> Self {
+        Self { rest: packet, about }
+    }
+
     fn read(&self, packet: &'a [u8]) -> Option<RtcpItem<'a>> {
         match packet.get(1).copied()? {
             SENDER_REPORT => {

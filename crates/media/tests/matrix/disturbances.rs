@@ -165,3 +165,25 @@ fn packets_of_any_length_pass_both_ways_through_jitter() {
         }
     }
 }
+
+#[test]
+fn extended_reports_tell_each_other_how_the_call_is_found() {
+    for is_reduced_size in [false, true] {
+        let mut call = Call::with(8, |_, config| {
+            (config.xr, config.reduced_size) = (true, is_reduced_size);
+        });
+        call.set_weather([Weather { delay: millis(40), loss: 0.05, ..Weather::default() }; 2]);
+        call.run(millis(60_000));
+        for leg in [0, 1] {
+            let (ours, theirs) = (call.both(leg).sent.mos.unwrap(), call.both(1 - leg).received.mos.unwrap());
+            assert!((ours - theirs).abs() < 0.4, "{ours} {theirs}");
+            assert!(
+                (ours * 10.0).fract().abs() < 0.01 || (ours * 10.0).fract() > 0.99,
+                "told in tenths: {ours}"
+            );
+            let time = call.both(leg).round_trip;
+            // Reports go by ports of their own, where the weather is fair.
+            assert!(time.is_some_and(|time| time <= millis(25)), "{time:?}");
+        }
+    }
+}

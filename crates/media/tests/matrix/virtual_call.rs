@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use offhook_media::engine::{
-    AudioCodec, Control, Leg, LegConfig, LegControl, LegEvent, LegId, MediaFormat, Outgoing,
+    AudioCodec, Control, Leg, LegConfig, LegControl, LegEvent, LegId, LegStatistics, MediaFormat, Outgoing,
     ReceiveStatistics, Remote, STEP, VirtualNetwork, VirtualPort, Weather, Worker, WorkerEnds,
 };
 use offhook_media::rtp::{NtpTime, PayloadType};
@@ -92,18 +92,30 @@ impl Call {
 
     /// What both legs measured of what they receive.
     pub(crate) fn statistics(&mut self) -> [ReceiveStatistics; 2] {
+        self.ask();
+        [0, 1].map(|index| self.answer(index).received)
+    }
+
+    /// What a leg measured both ways.
+    pub(crate) fn both(&mut self, index: usize) -> LegStatistics {
+        self.ask();
+        self.answer(index)
+    }
+
+    fn ask(&mut self) {
         self.told.retain(|(_, event)| !matches!(event, LegEvent::Statistics(_)));
         for index in 0..2 {
             self.tell(index, LegControl::Statistics(Box::default()));
         }
         self.run(STEP);
-        [0, 1].map(|index| {
-            let found = self.told.iter().find_map(|(leg, event)| match event {
-                LegEvent::Statistics(found) if *leg == index => Some(found.received.clone()),
-                _ => None,
-            });
-            found.unwrap()
-        })
+    }
+
+    fn answer(&self, index: usize) -> LegStatistics {
+        let found = self.told.iter().find_map(|(leg, event)| match event {
+            LegEvent::Statistics(found) if *leg == index => Some((**found).clone()),
+            _ => None,
+        });
+        found.unwrap()
     }
 
     pub(crate) fn heard_frames(&self) -> [usize; 2] {
