@@ -108,8 +108,12 @@ impl Default for OpusSettings {
 ///
 /// One call of [`Codec::encode`] gives one packet of 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 ms: the longest of
 /// these that the samples fill, and what is over is left out. A payload is one packet. A room for less than
-/// [`Codec::payload_len`] makes the packet coarser instead of cutting it. Unlike the others here it takes and frees a
-/// few kilobytes for some packets, above all where it conceals a loss.
+/// [`Codec::payload_len`] makes the packet coarser instead of cutting it.
+///
+/// Decoding and recovering what is there allocate nothing while the stream stays with speech or with music; a change
+/// between them is a little concealment. The crate behind takes scratch memory, which it gives back
+/// at once, for every packet it encodes (3 times 2.5 KB in all for 20 ms of mono at 16 kHz, 8 times at 48 kHz, up to
+/// 13 in stereo) and for every one it conceals (4 times 5 KB in all in speech, 16 times up to 38 KB in stereo music).
 pub struct Opus {
     encoder: OpusEncoder,
     decoder: OpusDecoder,
@@ -138,6 +142,7 @@ impl Opus {
         let spare = vec![0; hertz as usize / 1_000 * LONGEST * count].into();
         let mut codec = Self { encoder, decoder, settings, spare };
         codec.apply(settings);
+        codec.warm_up();
         codec
     }
 
@@ -145,6 +150,14 @@ impl Opus {
     pub fn adjust(&mut self, settings: OpusSettings) {
         let OpusSettings { rate, channels, .. } = self.settings;
         self.apply(OpusSettings { rate, channels, ..settings });
+    }
+
+    /// Lets the decoder take the memory it otherwise takes for the first packets: for the longest there can be.
+    fn warm_up(&mut self) {
+        let length = self.whole(self.spare.len());
+        // Neither fails: nothing is a packet that was lost, and the decoder was not handed out.
+        let _ = self.decoder.decode_s16(&[], length, &mut self.spare);
+        let _ = self.decoder.reset_state();
     }
 
     fn apply(&mut self, settings: OpusSettings) {
