@@ -16,6 +16,7 @@ use crate::rtp::{
     EventHeard, EventReceiver, Header, NtpTime, Packet, PayloadType, Reception, Report, RtcpItem, RtcpItems,
     SequenceNumber, Ssrc, Timestamp, round_trip,
 };
+use crate::srtp::{MAX_GROWTH, MasterKey, Protector, Suite, Unprotector};
 
 /// Reads a WAV file to its end, then again from the middle.
 pub fn wav(data: &[u8]) {
@@ -54,6 +55,34 @@ pub fn rtcp(data: &[u8]) {
         if let RtcpItem::Report(Report { block: Some(block), .. }) = item {
             let _ = round_trip(NtpTime(0), &block);
         }
+    }
+}
+
+/// Takes any bytes for protected packets, and sends those that are packets through protection and back.
+pub fn srtp(data: &[u8]) {
+    let Some((choice, data)) = data.split_first() else { return };
+    let suite = Suite::ALL[usize::from(*choice) % Suite::ALL.len()];
+    let Ok(key) = MasterKey::new(suite, &[*choice; 46][..suite.material_len()]) else { return };
+    let (mut sender, mut receiver) = (Protector::new(&key), Unprotector::new(&key));
+    let mut buffer = data.to_vec();
+    receiver.unprotect_rtp(&mut buffer).ok();
+    buffer.clear();
+    buffer.extend_from_slice(data);
+    receiver.unprotect_rtcp(&mut buffer).ok();
+    let covered = |bytes: &[u8]| {
+        let mut buffer = bytes.to_vec();
+        buffer.resize(bytes.len() + MAX_GROWTH, 0);
+        buffer
+    };
+    let mut packet = covered(data);
+    if let Ok(len) = sender.protect_rtp(&mut packet, data.len()) {
+        let back = receiver.unprotect_rtp(&mut packet[..len]).map(|len| &packet[..len]);
+        assert_eq!(back, Ok(data), "what was protected came back otherwise");
+    }
+    let mut report = covered(data);
+    if let Ok(len) = sender.protect_rtcp(&mut report, data.len()) {
+        let back = receiver.unprotect_rtcp(&mut report[..len]).map(|len| &report[..len]);
+        assert_eq!(back, Ok(data), "what was protected came back otherwise");
     }
 }
 
@@ -159,6 +188,7 @@ mod tests {
             ("wav", wav as fn(&[u8])),
             ("rtp", rtp as fn(&[u8])),
             ("rtcp", rtcp as fn(&[u8])),
+            ("srtp", srtp as fn(&[u8])),
             ("jitter", jitter as fn(&[u8])),
             ("codec", codec as fn(&[u8])),
             ("telephone_event", telephone_event as fn(&[u8])),

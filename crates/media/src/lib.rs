@@ -19,6 +19,7 @@ pub mod resample;
 pub mod ring;
 pub mod rtp;
 pub mod signal;
+pub mod srtp;
 pub mod tone;
 
 pub use format::{Channels, Format, SampleRate};
