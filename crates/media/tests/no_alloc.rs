@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use offhook_media::engine::{
-    AudioCodec, Channel, Control, Datagram, Echo, Leg, LegConfig, LegControl, LegId, LegMedia, MediaFormat,
-    PacketIo, Peer, PortPool, PortRange, Received, Remote, RtcpMode, STEP, Sent, UdpIo, Worker, WorkerEnds,
+    AudioCodec, Channel, Control, Datagram, Echo, Guard, Leg, LegConfig, LegControl, LegId, LegMedia,
+    MediaFormat, PacketIo, Peer, PortPool, PortRange, Protection, Received, Remote, RtcpMode, STEP, Sent, UdpIo,
+    Worker, WorkerEnds,
 };
 use offhook_media::ring;
 use offhook_media::rtp::{NtpTime, PayloadType, Random};
+use offhook_media::srtp::{MasterKey, Protector, Suite, Unprotector};
 use offhook_media::{Channels, Discard, Format, SampleRate, Silence};
 use offhook_spi::{Digit, Flowing, Moment, TerminalKey};
 
@@ -107,8 +109,23 @@ fn controls(n: u64) -> LegControl {
         17 => set(media(AudioCodec::G729, 18)),
         13 => LegControl::Mark(terminal, n),
         14 => LegControl::Release,
+        15 => LegControl::Protect(protection(n / 16)),
         _ => LegControl::Remove(terminal),
     }
+}
+
+/// Every suite in turn, and none.
+fn protection(n: u64) -> Box<Protection> {
+    let suite = Suite::ALL.get((n % 7) as usize);
+    let key =
+        suite.map(|suite| MasterKey::new(*suite, &[7; 46][..suite.material_len()]).expect("its length"));
+    Box::new(match key {
+        Some(key) => Protection {
+            send: Some(Guard::Srtp(Box::new(Protector::new(&key)))),
+            receive: Some(Guard::Srtp(Box::new(Unprotector::new(&key)))),
+        },
+        None => Protection { send: Some(Guard::Clear), receive: Some(Guard::Clear) },
+    })
 }
 
 fn run<I: PacketIo>(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offhook_spi::{Digit, Flowing, TerminalKey};
 
-use super::{Bridging, LegMedia, LegStatistics, Remote};
+use super::{Bridging, LegMedia, LegStatistics, Protection, Remote};
 use crate::node::{Sink, Source};
 use crate::rtp::Ssrc;
 
@@ -76,6 +76,8 @@ pub enum LegControl {
     Mark(TerminalKey, u64),
     /// Presses a key for so long. Event: [`LegEvent::DigitsSent`] when no more wait.
     Press(Digit, Duration),
+    /// Changes how packets are protected; what it was before is freed elsewhere.
+    Protect(Box<Protection>),
     /// Ends the key that is down and forgets those that wait.
     Release,
     /// Takes a source or sink off; it is freed elsewhere.
@@ -100,6 +102,7 @@ impl fmt::Debug for LegControl {
             Self::Gain(direction, gain) => write!(f, "Gain({direction:?}, {gain})"),
             Self::Mark(terminal, position) => write!(f, "Mark({terminal}, {position})"),
             Self::Press(digit, duration) => write!(f, "Press({digit}, {duration:?})"),
+            Self::Protect(protection) => write!(f, "Protect({protection:?})"),
             Self::Release => f.write_str("Release"),
             Self::Remove(terminal) => write!(f, "Remove({terminal})"),
             Self::SetFlowing(flowing) => write!(f, "SetFlowing({flowing:?})"),

@@ -8,10 +8,11 @@ use super::control::{Direction, Echo, LegControl, LegEvent, LegId};
 use super::io::{Channel, PacketIo, Peer, Received, Sent};
 use super::latch::Latch;
 use super::patch::{Patch, add};
+use super::protect::{Carried, Guards};
 use super::receive::{Receiver, Taken, decibels, mean_square};
 use super::report::{Reporter, Saying, Told};
 use super::transmit::Transmitter;
-use super::worker::{Context, Outbox, Trash};
+use super::worker::{Context, Outbox, Scratch, Trash};
 use super::{Idle, LegConfig, LegMedia, LegStatistics, RtcpMode, Speaker};
 use crate::format::Format;
 use crate::node::FrameInfo;
@@ -38,6 +39,7 @@ pub struct Leg<P> {
     receiver: Receiver,
     transmitter: Transmitter,
     reporter: Reporter,
+    guards: Guards,
     patch: Patch,
     echo: Echo,
     gains: [Gain; 2],
@@ -82,7 +84,7 @@ impl<P: Send> Leg<P> {
         let mut random = Random::new(config.seed);
         let origin = Origin {
             ssrc: Ssrc(random.word()),
-            // Not near the wrap, so that SRTP to come has its first packets right (RFC 3711 section 3.3.1).
+            // Not near the wrap, so that SRTP has its first packets right (RFC 3711 section 3.3.1).
             sequence: (random.word() >> 17) as u16,
             timestamp: random.word(),
         };
@@ -99,6 +101,7 @@ impl<P: Send> Leg<P> {
             transmitter: Transmitter::new(&config.media, origin),
             reporter: Reporter::new(now, config.cname, Random::new(random.bits()))
                 .agree(config.xr, config.reduced_size),
+            guards: Guards::default(),
             patch: Patch::default(),
             echo: Echo::Off,
             gains: [Gain::UNITY; 2],
@@ -124,6 +127,7 @@ impl<P: Send> Leg<P> {
         *to = LegStatistics { round_trip: self.reporter.round_trip(), ..LegStatistics::default() };
         self.receiver.statistics(now, self.reporter.one_way(), &mut to.received);
         to.received.strangers = self.strangers;
+        self.guards.statistics(&mut to.received);
         self.transmitter.statistics(&mut to.sent);
         self.reporter.statistics(self.media.format.send_codec, &mut to.sent);
         (to.sent.refused, to.sent.failed) = (self.refused, self.failed);
@@ -154,6 +158,10 @@ impl<P: Send> Leg<P> {
             LegControl::Press(digit, duration) => {
                 // A full queue takes no more; those before it are still sent and told.
                 self.transmitter.press(digit, duration).ok();
+            }
+            LegControl::Protect(mut protection) => {
+                self.guards.install(&mut protection);
+                out.discard(Trash::Control(LegControl::Protect(protection)));
             }
             LegControl::Release => self.transmitter.release(),
             LegControl::Remove(terminal) => self.patch.remove(terminal, out),
@@ -197,12 +205,14 @@ impl<P: Send> Leg<P> {
         }
         let Some(peer) = self.latch.peer(Channel::Rtcp, self.rtcp) else { return };
         let saying = self.saying();
-        if let Ok(len) = self.reporter.write_bye(
+        let written = self.reporter.write_bye(
             context.now,
             context.wall_at(context.now),
             saying,
             &mut context.scratch.packet,
-        ) {
+        );
+        let packet = &mut context.scratch.packet;
+        if let Some(len) = written.ok().and_then(|len| self.guards.cover_report(packet, len)) {
             let channel = self.report_channel();
             context.io.send(&mut self.port, channel, peer, &context.scratch.packet[..len]);
         }
@@ -238,10 +248,11 @@ impl<P: Send> Leg<P> {
         from: std::net::SocketAddr,
         at: Moment,
     ) -> bool {
-        let datagram = context.scratch.datagram.get(..len).unwrap_or_default();
+        let wall = context.wall_at(at);
+        let datagram = context.scratch.datagram.get_mut(..len).unwrap_or_default();
         if is_rtcp(datagram) {
             if self.latch.accepts_report(from) {
-                self.take_report(context.wall_at(at), at, datagram, context.out);
+                self.take_report(wall, at, datagram, context.out);
             }
             return false;
         }
@@ -249,6 +260,9 @@ impl<P: Send> Leg<P> {
             self.strangers += 1;
             return false;
         }
+        // On hold too, so that the rollover counter does not fall behind.
+        let Some(len) = self.guards.admit(Carried::Sound, datagram) else { return false };
+        let datagram = datagram.get(..len).unwrap_or_default();
         if !self.flowing.receives() {
             return false;
         }
@@ -277,8 +291,9 @@ impl<P: Send> Leg<P> {
         for _ in 0..REPORTS {
             match context.io.receive(&mut self.port, Channel::Rtcp, &mut context.scratch.datagram) {
                 Received::Datagram(found) if self.latch.accepts_report(found.from) => {
-                    let compound = context.scratch.datagram.get(..found.len).unwrap_or_default();
-                    self.take_report(context.wall_at(found.at), found.at, compound, context.out);
+                    let wall = context.wall_at(found.at);
+                    let compound = context.scratch.datagram.get_mut(..found.len).unwrap_or_default();
+                    self.take_report(wall, found.at, compound, context.out);
                 }
                 Received::Datagram(_) => self.strangers += 1,
                 Received::Nothing => return,
@@ -287,7 +302,9 @@ impl<P: Send> Leg<P> {
         }
     }
 
-    fn take_report(&mut self, wall: crate::rtp::NtpTime, at: Moment, compound: &[u8], out: &mut Outbox) {
+    fn take_report(&mut self, wall: crate::rtp::NtpTime, at: Moment, compound: &mut [u8], out: &mut Outbox) {
+        let Some(len) = self.guards.admit(Carried::Reports, compound) else { return };
+        let compound = compound.get(..len).unwrap_or_default();
         let (ours, theirs) = (self.transmitter.ssrc(), self.receiver.ssrc());
         if self.reporter.receive(at, wall, compound, ours, theirs) == Told::Bye {
             out.event(self.id, LegEvent::Bye);
@@ -355,18 +372,21 @@ impl<P: Send> Leg<P> {
         self.levels.note(self.receiver.power(), mean_square(frame));
         let peer = self.latch.peer(Channel::Rtp, self.rtcp);
         let is_wanted = has_sound || self.idle == Idle::Silence || self.transmitter.has_keys();
-        let Some(peer) = peer.filter(|_| self.flowing.sends() && is_wanted) else {
+        let Some(peer) = peer.filter(|_| self.flowing.sends() && is_wanted && self.guards.send.is_open())
+        else {
             self.transmitter.skip(&mut self.media);
             return;
         };
-        let (io, port) = (&mut *context.io, &mut self.port);
+        let (io, port, guard) = (&mut *context.io, &mut self.port, &mut self.guards.send);
         let (mut refused, mut failed) = (0, 0);
-        self.transmitter.send(frame, &mut self.media, &mut context.scratch.packet, &mut |packet| match io
-            .send(port, Channel::Rtp, peer, packet)
-        {
-            Sent::Done => {}
-            Sent::Failed => failed += 1,
-            Sent::Refused => refused += 1,
+        let Scratch { packet, payload: room, .. } = &mut *context.scratch;
+        self.transmitter.send(frame, &mut self.media, packet, &mut |packet| {
+            let sent = guard.cover(packet, room).map(|packet| io.send(port, Channel::Rtp, peer, packet));
+            match sent {
+                Some(Sent::Done) => {}
+                Some(Sent::Failed) | None => failed += 1,
+                Some(Sent::Refused) => refused += 1,
+            }
         });
         self.refused += refused;
         self.failed += failed;
@@ -388,7 +408,8 @@ impl<P: Send> Leg<P> {
             packets,
             &mut context.scratch.packet,
         );
-        if let Ok(len) = written {
+        let packet = &mut context.scratch.packet;
+        if let Some(len) = written.ok().and_then(|len| self.guards.cover_report(packet, len)) {
             let channel = self.report_channel();
             context.io.send(&mut self.port, channel, peer, &context.scratch.packet[..len]);
         }

@@ -50,6 +50,10 @@ pub struct ReceiveStatistics {
     pub malformed: u64,
     /// Datagrams from others than the peer.
     pub strangers: u64,
+    /// Datagrams that SRTP did not believe: not protected, or not with our key.
+    pub unauthentic: u64,
+    /// Protected packets that came before (RFC 3711 section 3.3.2).
+    pub replayed: u64,
     /// Packets of a payload type nobody agreed on.
     pub unexpected: u64,
     /// Our own packets, sent back to us.

@@ -13,6 +13,7 @@ use crate::node::{Flow, FrameInfo, Sink, Source};
 use crate::rtp::{Header, Marker, NtpTime, PayloadType, SequenceNumber, Ssrc, Timestamp};
 
 mod codecs;
+mod protected;
 
 const EVENTS: Option<PayloadType> = PayloadType::new(101);
 
