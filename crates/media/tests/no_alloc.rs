@@ -7,8 +7,8 @@ use std::time::Duration;
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use offhook_media::engine::{
     AudioCodec, Channel, Control, Datagram, Echo, Guard, Leg, LegConfig, LegControl, LegId, LegMedia,
-    MediaFormat, PacketIo, Peer, PortPool, PortRange, Protection, Received, Remote, RtcpMode, STEP, Sent, UdpIo,
-    Worker, WorkerEnds,
+    MediaFormat, PacketIo, Peer, PortPool, PortRange, Protection, Received, Remote, RtcpMode, STEP, Sent,
+    UdpIo, Worker, WorkerEnds,
 };
 use offhook_media::ring;
 use offhook_media::rtp::{NtpTime, PayloadType, Random};

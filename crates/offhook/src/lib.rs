@@ -125,7 +125,7 @@ pub use offhook_core::{
 #[cfg(feature = "rtp")]
 pub use offhook_rtp::SampleRate;
 #[cfg(feature = "rtp")]
-pub use offhook_rtp::{AppAudio, AudioCodec, FromCall, RtpConfig, RtpMsp, ToCall};
+pub use offhook_rtp::{AppAudio, AudioCodec, FromCall, RtpConfig, RtpMsp, Srtp, ToCall};
 #[cfg(feature = "sim")]
 pub use offhook_sim::{ExchangeConfig, Script, SimCaller, SimMsp, SimTsp, Step};
 #[cfg(feature = "sip")]

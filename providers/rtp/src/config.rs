@@ -42,6 +42,8 @@ pub struct RtpConfig {
     pub symmetric: Symmetric,
     /// Whether reports are sent and read (RTCP).
     pub rtcp: bool,
+    /// Whether sound and reports are encrypted, with keys in the descriptions (SRTP with SDES).
+    pub srtp: Srtp,
     /// Milliseconds without a packet after which a stream counts as silent.
     pub silence_after: u32,
     /// Threads for media; 0 means one for each processor.
@@ -63,6 +65,22 @@ pub enum Symmetric {
     Anywhere,
     /// From exactly the address and port in the far end's description.
     Off,
+}
+
+/// Whether sound and reports are encrypted (RFC 3711), with keys in the descriptions (RFC 4568).
+///
+/// The keys are as secret as the signalling that carries them: they want SIP over TLS.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Srtp {
+    /// Never; a far end that requires it gets no call.
+    #[default]
+    Off,
+    /// When the far end does so too.
+    Optional,
+    /// Always; a far end that does not gets no call.
+    Required,
 }
 
 impl RtpConfig {
@@ -135,6 +153,7 @@ impl Default for RtpConfig {
             jitter_max: 200,
             symmetric: Symmetric::Address,
             rtcp: true,
+            srtp: Srtp::Off,
             silence_after: 5_000,
             workers: 0,
             max_sessions: 4_000,

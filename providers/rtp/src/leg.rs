@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use offhook_media::srtp::MasterKey;
 use offhook_spi::{
     BridgeSide, Digit, DigitMode, Flowing, MspEvent, RecordingEnd, Refusal, SessionKey, StreamChange,
     StreamKey, Terminal, TerminalControl, TerminalKey, Tone,
 };
 
 use crate::codec::Wish;
-use crate::sdp::{EventTypes, Mapping, Rtcp};
+use crate::sdp::{Crypto, EventTypes, Mapping, Rtcp};
 
 /// Something that happens to the provider.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub(crate) enum Input {
 }
 
 /// Where a new leg listens.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Opening {
     /// Port for RTP.
     pub(crate) port: u16,
@@ -42,6 +43,8 @@ pub(crate) struct Opening {
     pub(crate) rtcp: Option<u16>,
     /// A number for the session in its descriptions.
     pub(crate) id: u64,
+    /// Keys of the session's own, one for each suite; none when nothing is to be encrypted.
+    pub(crate) keys: Vec<MasterKey>,
 }
 
 /// Something that happened on a leg.
@@ -132,6 +135,20 @@ pub(crate) struct Plan {
     pub(crate) receive_events: Option<u8>,
     /// The far end, once known.
     pub(crate) far: Option<Far>,
+    /// How packets are protected.
+    pub(crate) shield: Shield,
+}
+
+/// How packets are protected.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Shield {
+    /// Not at all.
+    #[default]
+    Clear,
+    /// Nothing passes before keys are agreed on, or agreed to be absent.
+    Closed,
+    /// By SRTP.
+    Keys(Box<Crypto>),
 }
 
 /// Which way sound flows now; nothing does before anything was said.

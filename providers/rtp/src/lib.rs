@@ -27,7 +27,7 @@ mod session;
 mod tests;
 
 pub use codec::AudioCodec;
-pub use config::{RtpConfig, Symmetric};
+pub use config::{RtpConfig, Srtp, Symmetric};
 pub use driver::RtpMsp;
 pub use driver::ports::{AppAudio, FromCall, Ports, ToCall};
 

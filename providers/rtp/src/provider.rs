@@ -12,7 +12,7 @@ use offhook_spi::{
 
 use crate::config::RtpConfig;
 use crate::leg::{Input, Opening, Output};
-use crate::sdp::{Events, Local, Mux};
+use crate::sdp::{Events, Local, Mux, Security};
 use crate::session::{Outbox, Session};
 
 /// All sessions.
@@ -177,6 +177,7 @@ impl Provider {
             events: if self.config.telephone_event { Events::Spoken } else { Events::Unknown },
             ptime: self.config.ptime,
             id: opening.id,
+            security: Security::new(self.config.srtp, opening.keys),
         }
     }
 

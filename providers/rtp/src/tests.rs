@@ -67,7 +67,7 @@ impl Rig {
     fn create(&mut self, session: SessionKey) -> Reply {
         let mut outputs = self.request(|request| creation(request, session));
         if outputs == [Output::Open { session }] {
-            let opening = Opening { port: 4_000, rtcp: Some(4_001), id: 7 };
+            let opening = Opening { port: 4_000, rtcp: Some(4_001), id: 7, keys: Vec::new() };
             outputs = self.give(Input::Opened { session, result: Ok(opening) });
         }
         reply(&outputs)

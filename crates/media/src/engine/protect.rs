@@ -4,7 +4,7 @@
 use std::mem::swap;
 
 use super::ReceiveStatistics;
-use crate::srtp::{Protector, SrtpError, Unprotector};
+use crate::srtp::{Counters, Protector, SrtpError, Unprotector};
 
 /// How one direction of a leg is protected.
 #[derive(Debug, Default)]
@@ -34,6 +34,8 @@ pub struct Protection {
 pub(super) struct Guards {
     pub(super) send: Guard<Protector>,
     receive: Guard<Unprotector>,
+    /// Numbers used under keys before: those that come back after a while in clear must not repeat them.
+    counters: Counters,
     unauthentic: u64,
     replayed: u64,
 }
@@ -49,8 +51,11 @@ impl Guards {
     /// Puts new protection in force; what it replaces is left in `protection`, to be freed elsewhere.
     pub(super) fn install(&mut self, protection: &mut Protection) {
         if let Some(new) = &mut protection.send {
-            if let (Guard::Srtp(new), Guard::Srtp(old)) = (&mut *new, &self.send) {
-                new.follow(old);
+            if let Guard::Srtp(old) = &self.send {
+                self.counters = old.counters();
+            }
+            if let Guard::Srtp(new) = &mut *new {
+                new.follow(self.counters);
             }
             swap(new, &mut self.send);
         }

@@ -16,7 +16,7 @@ mod tests;
 use thiserror::Error;
 
 pub use receive::Unprotector;
-pub use send::Protector;
+pub use send::{Counters, Protector};
 pub use suite::{BadKey, MasterKey, Suite};
 
 /// The most bytes that protection adds to a packet: the tag of RFC 7714 section 13.2 and the index of SRTCP.

@@ -18,6 +18,12 @@ pub struct Protector {
     suite: Suite,
     rtp: Cover,
     rtcp: Cover,
+    counters: Counters,
+}
+
+/// Numbers that were used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
     /// Source and last index. Never forgotten: a source that came back with a counter at zero would repeat itself.
     sources: [Option<(u32, u64)>; SOURCES],
     /// The next index of SRTCP, counted over all sources, so that it is never used twice.
@@ -31,8 +37,8 @@ impl Protector {
         Self::of_covers(key.suite(), derivation::rtp(key), derivation::rtcp(key))
     }
 
-    pub(super) const fn of_covers(suite: Suite, rtp: Cover, rtcp: Cover) -> Self {
-        Self { suite, rtp, rtcp, sources: [None; SOURCES], next_report: 0 }
+    pub(super) fn of_covers(suite: Suite, rtp: Cover, rtcp: Cover) -> Self {
+        Self { suite, rtp, rtcp, counters: Counters::default() }
     }
 
     /// The suite.
@@ -42,9 +48,14 @@ impl Protector {
     }
 
     /// Counts on where another context stands: new keys do not reset counters (RFC 3711 section 3.3.1).
-    pub const fn follow(&mut self, before: &Self) {
-        self.sources = before.sources;
-        self.next_report = before.next_report;
+    pub const fn follow(&mut self, before: Counters) {
+        self.counters = before;
+    }
+
+    /// The numbers used so far.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
     }
 
     /// Protects the RTP packet in the first `len` bytes of `buffer`; gives its length with the tag.
@@ -60,7 +71,7 @@ impl Protector {
         let (place, index) = self.place(source, sequence)?;
         let tag = self.rtp.seal(packet, header, source, index, &rollover(index))?;
         room.copy_from_slice(&tag[..tag_len]);
-        self.sources[place] = Some((source, index));
+        self.counters.sources[place] = Some((source, index));
         Ok(len + tag_len)
     }
 
@@ -74,11 +85,11 @@ impl Protector {
         let source = rtcp_source(packet)?;
         let tag_len = self.rtcp.tag_len();
         let room = room.get_mut(..tag_len + RTCP_INDEX).ok_or(SrtpError::NoRoom)?;
-        if self.next_report & ENCRYPTED != 0 {
+        if self.counters.next_report & ENCRYPTED != 0 {
             return Err(SrtpError::Exhausted);
         }
-        let index = u64::from(self.next_report);
-        let word = (self.next_report | ENCRYPTED).to_be_bytes();
+        let index = u64::from(self.counters.next_report);
+        let word = (self.counters.next_report | ENCRYPTED).to_be_bytes();
         if self.rtcp.is_aead() {
             let (head, body) = packet.split_at_mut_checked(RTCP_HEADER).ok_or(SrtpError::Malformed)?;
             let tag = self.rtcp.seal_aead(&associated(head, word), body, source, index)?;
@@ -93,21 +104,22 @@ impl Protector {
             first.copy_from_slice(&word);
             last.copy_from_slice(&tag[..tag_len]);
         }
-        self.next_report += 1;
+        self.counters.next_report += 1;
         Ok(len + tag_len + RTCP_INDEX)
     }
 
     /// Where a source is kept, and the index of its next packet.
     fn place(&self, source: u32, sequence: u16) -> Result<(usize, u64), SrtpError> {
         let of_source = |place: &Option<(u32, u64)>| place.is_some_and(|(known, _)| known == source);
-        match self.sources.iter().position(of_source) {
+        match self.counters.sources.iter().position(of_source) {
             Some(place) => {
-                let last = self.sources[place].map_or(0, |(_, last)| last);
+                let last = self.counters.sources[place].map_or(0, |(_, last)| last);
                 let index = estimate(last, sequence);
                 if index > last && index <= LAST { Ok((place, index)) } else { Err(SrtpError::Exhausted) }
             }
             None => {
-                let free = self.sources.iter().position(Option::is_none).ok_or(SrtpError::Exhausted)?;
+                let free =
+                    self.counters.sources.iter().position(Option::is_none).ok_or(SrtpError::Exhausted)?;
                 Ok((free, u64::from(sequence)))
             }
         }

@@ -288,7 +288,7 @@ fn new_keys_do_not_reset_the_counter_but_a_sender_that_does_is_understood() {
     }
     let next = rtp(70_000_u32 as u16, 7, b"sound");
     let (mut kept, mut fresh) = (Protector::new(&key(suite, 2)), Protector::new(&key(suite, 2)));
-    kept.follow(&sender);
+    kept.follow(sender.counters());
     for packet in [cover(&mut kept, &next), cover(&mut fresh, &next)] {
         let mut newer = Unprotector::new(&key(suite, 2));
         newer.follow(&receiver);

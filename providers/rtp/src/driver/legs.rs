@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use offhook_media::engine::{
-    Direction, JitterLimits, Latching, LegConfig, LegControl, LegEvent, LegId, LegMedia, LegStatistics,
-    MediaFormat, ReceiveFormats, Remote, RtcpMode, Speaker,
+    Direction, Guard, JitterLimits, Latching, LegConfig, LegControl, LegEvent, LegId, LegMedia,
+    LegStatistics, MediaFormat, Protection, ReceiveFormats, Remote, RtcpMode, Speaker,
 };
 use offhook_media::rtp::{Cname, PayloadType};
+use offhook_media::srtp::{Protector, Unprotector};
 use offhook_media::tone::dtmf::{self, DtmfDigit, DtmfTiming};
 use offhook_media::tone::{Component, Repeat, Step, ToneGenerator, ToneScript};
 use offhook_spi::{DigitMode, Flowing, SessionKey, StreamChange, StreamKey, TerminalKey};
@@ -17,7 +18,7 @@ use super::Driver;
 use super::fixture::Fixture;
 use crate::codec::AudioCodec;
 use crate::config::{RtpConfig, Symmetric};
-use crate::leg::{Bridge, Ear, Figures, Generation, Input, News, Plan, Way};
+use crate::leg::{Bridge, Ear, Figures, Generation, Input, News, Plan, Shield, Way};
 use crate::node::Ears;
 use crate::sdp::{Mapping, Rtcp};
 
@@ -111,6 +112,7 @@ impl Driver {
     pub(super) fn plan(&mut self, session: SessionKey, plan: Plan) {
         let Some(leg) = self.legs.get_mut(&session) else { return };
         let media = media_format(&plan, leg.plan.far.is_none());
+        let protection = (leg.plan.shield != plan.shield).then(|| protection(&leg.plan.shield, &plan.shield));
         leg.plan = plan;
         leg.has_begun |= leg.plan.flow.0.receives();
         let id = leg.id;
@@ -122,6 +124,9 @@ impl Driver {
             })
         });
         let flow = leg.flow();
+        if let Some(protection) = protection {
+            self.tell(id, LegControl::Protect(Box::new(protection)));
+        }
         if let Some(media) = media {
             self.tell(id, LegControl::SetMedia(LegMedia::new(media, self.format.rate)));
         }
@@ -315,6 +320,23 @@ fn media_format(plan: &Plan, is_new: bool) -> Option<MediaFormat> {
         send_events: events.and_then(|events| payload_type(events.send)),
         receive_events: plan.receive_events.and_then(payload_type),
     })
+}
+
+/// What the engine is told when protection changes. A direction whose key stays goes on: its counters count on.
+fn protection(before: &Shield, now: &Shield) -> Protection {
+    match (before, now) {
+        (_, Shield::Clear) => Protection { send: Some(Guard::Clear), receive: Some(Guard::Clear) },
+        (_, Shield::Closed) => Protection { send: Some(Guard::Closed), receive: Some(Guard::Closed) },
+        (before, Shield::Keys(now)) => {
+            let before = if let Shield::Keys(before) = before { Some(before) } else { None };
+            let keeps_ours = before.is_some_and(|before| before.ours == now.ours);
+            let keeps_theirs = before.is_some_and(|before| before.theirs == now.theirs);
+            Protection {
+                send: (!keeps_ours).then(|| Guard::Srtp(Box::new(Protector::new(&now.ours)))),
+                receive: (!keeps_theirs).then(|| Guard::Srtp(Box::new(Unprotector::new(&now.theirs)))),
+            }
+        }
+    }
 }
 
 fn figures(leg: &LegStatistics) -> Figures {

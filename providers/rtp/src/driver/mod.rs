@@ -15,13 +15,15 @@ use std::time::{Duration, Instant};
 use offhook_media::Format;
 use offhook_media::engine::{Engine, EngineConfig, LegEvent, LegId, PortPool, PortRange};
 use offhook_media::file::{Disk, DiskEvent, JobId};
+use offhook_media::srtp::{MasterKey, Suite};
 use offhook_spi::{
     Machine, Manifest, Moment, Msp, MspLink, ProviderError, RecordingEnd, Refusal, SDP_SCHEMA, SchemaId,
     SessionKey, StreamKey, Terminal, TerminalKey, VersionRange,
 };
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
-use crate::config::RtpConfig;
+use crate::config::{RtpConfig, Srtp};
 use crate::leg::{Bridge, Input, Opening, Output};
 use crate::node::Note;
 use crate::provider::Provider;
@@ -306,19 +308,32 @@ impl Driver {
         let unknown = |error| format!("a new port for RTP has no number: {error}");
         let port = sockets.local().map_err(unknown)?.port();
         let rtcp = sockets.rtcp.as_ref().and_then(|socket| socket.local_addr().ok());
+        let keys = if self.config.srtp == Srtp::Off { Vec::new() } else { fresh_keys()? };
         let seed = random();
         let config = legs::leg_config(&self.config, seed);
         let id = self.engine.open(&config, sockets).map_err(|error| error.to_string())?;
         self.by_id.insert(id, session);
         self.legs.insert(session, Leg::new(id));
+        let rtcp = rtcp.map(|address: SocketAddr| address.port());
         // Some count in 63 bits, and all in o= are digits.
-        Ok(Opening { port, rtcp: rtcp.map(|address: SocketAddr| address.port()), id: random() >> 2 })
+        Ok(Opening { port, rtcp, id: random() >> 2, keys })
     }
 }
 
 /// A number that nobody can foresee, without another dependency: the standard library seeds its maps so.
 fn random() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+/// Keys of a new session, one for each suite (RFC 4568 section 7.1.1: never used elsewhere).
+fn fresh_keys() -> Result<Vec<MasterKey>, String> {
+    let key = |suite: Suite| {
+        let mut material = Zeroizing::new([0; 64]);
+        let material = &mut material[..suite.material_len()];
+        getrandom::fill(material).map_err(|error| format!("the system gives no keys for SRTP: {error}"))?;
+        MasterKey::new(suite, material).map_err(|error| error.to_string())
+    };
+    Suite::ALL.into_iter().map(key).collect()
 }
 
 /// A frame on a leg.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use offhook_spi::Flowing;
 
+use super::crypto::{self, CryptoLine};
 use super::{MAX_FORMATS, MAX_LINES, MAX_TEXT, Unacceptable};
 use crate::codec::{AudioCodec, Wish};
 
@@ -36,6 +37,10 @@ pub(super) struct MediaLine {
     rtcp: Option<(u16, Option<IpAddr>)>,
     /// Whether reports may travel on the port of the sound (RFC 5761).
     pub(super) mux: Mux,
+    /// Keys that can be used, in order of preference (RFC 4568); they stand at the media level only.
+    pub(super) cryptos: Vec<CryptoLine>,
+    /// Whether there is any `a=crypto`, usable or not.
+    pub(super) has_crypto: bool,
 }
 
 /// The parts of an `m=` line that stay when it is refused (RFC 3264 section 6).
@@ -125,6 +130,7 @@ impl MediaLine {
         let connection = media.connections.first().or(session.connection.as_ref());
         // RFC 8866 section 6.7: so it does for directions, and without one media flow both ways.
         let flow = flow_of(&media.attributes).or_else(|| flow_of(&session.attributes)).unwrap_or_default();
+        let crypto = media.attributes.iter().filter(|a| a.attribute.eq_ignore_ascii_case("crypto"));
         Self {
             head: Head { media: media.media.clone(), proto: media.proto.clone(), fmt: media.fmt.clone() },
             port: media.port,
@@ -135,6 +141,8 @@ impl MediaLine {
             max_ptime: attribute("maxptime").and_then(milliseconds),
             rtcp: attribute("rtcp").and_then(rtcp_of),
             mux: if muxed { Mux::Offered } else { Mux::Unknown },
+            has_crypto: crypto.clone().next().is_some(),
+            cryptos: crypto::read(crypto.filter_map(|a| a.value.as_deref())),
         }
     }
 
@@ -176,9 +184,15 @@ impl Place {
 }
 
 impl Head {
-    /// Whether it is plain RTP audio; `RTP/AVPF` only adds feedback that nobody has to send (RFC 4585).
-    pub(super) fn is_plain_audio(&self) -> bool {
-        self.is_audio() && ["RTP/AVP", "RTP/AVPF"].iter().any(|p| self.proto.eq_ignore_ascii_case(p))
+    /// Whether it is RTP audio, encrypted or not; `RTP/AVPF` only adds feedback that nobody has to send (RFC 4585).
+    pub(super) fn is_rtp_audio(&self) -> bool {
+        let known = ["RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"];
+        self.is_audio() && known.iter().any(|p| self.proto.eq_ignore_ascii_case(p))
+    }
+
+    /// Whether its keys are agreed on in the media's own path (RFC 5764).
+    pub(super) fn is_dtls(&self) -> bool {
+        self.is_secure() && !self.is_rtp_audio()
     }
 
     /// Whether it is audio.

@@ -3,14 +3,23 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use offhook_media::srtp::{MasterKey, Suite};
 use offhook_spi::Flowing;
 
-use super::{Events, Local, Negotiation};
+use super::{Events, Local, Negotiation, Security};
 use crate::codec::AudioCodec;
+use crate::config::Srtp;
 
 /// Takes the data as an offer, as an answer, and as a later offer.
 pub(crate) fn sdp(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
+    for policy in [Srtp::Off, Srtp::Optional, Srtp::Required] {
+        negotiate(policy, &String::from_utf8_lossy(data));
+    }
+}
+
+fn negotiate(policy: Srtp, text: &str) {
+    let key = |suite: Suite| MasterKey::new(suite, &[1; 46][..suite.material_len()]);
+    let keys = Suite::ALL.into_iter().filter_map(|suite| key(suite).ok()).collect();
     let mut negotiation = Negotiation::new(Local {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         port: 4_000,
@@ -20,13 +29,14 @@ pub(crate) fn sdp(data: &[u8]) {
         events: Events::Spoken,
         ptime: 20,
         id: 1,
+        security: Security::new(policy, keys),
     });
-    negotiation.answer(&text).ok();
+    negotiation.answer(text).ok();
     negotiation.commit();
     negotiation.offer(Flowing::Out);
-    negotiation.accept_early(&text).ok();
-    negotiation.accept(&text).ok();
-    negotiation.answer(&text).ok();
+    negotiation.accept_early(text).ok();
+    negotiation.accept(text).ok();
+    negotiation.answer(text).ok();
     negotiation.rollback();
 }
 

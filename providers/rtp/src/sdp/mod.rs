@@ -5,6 +5,7 @@
 //! writes what we say. Descriptions come from strangers: size and count are bounded before anything is
 //! parsed, and what is not understood is ignored, as RFC 8866 section 5.13 asks for attributes.
 
+mod crypto;
 mod describe;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzz;
@@ -20,6 +21,7 @@ use offhook_spi::Flowing;
 
 use crate::codec::{AudioCodec, Wish};
 
+pub(crate) use crypto::{Crypto, Security};
 pub(crate) use describe::Mux;
 pub(crate) use negotiation::Negotiation;
 
@@ -49,6 +51,8 @@ pub(crate) struct Local {
     pub(crate) ptime: u16,
     /// Number of the session in `o=`.
     pub(crate) id: u64,
+    /// Whether sound is protected, and with which keys.
+    pub(crate) security: Security,
 }
 
 /// Whether telephone-events are spoken.
@@ -79,6 +83,8 @@ pub(crate) struct Agreed {
     pub(crate) events: Option<EventTypes>,
     /// Milliseconds of sound in a packet that we send.
     pub(crate) ptime: u16,
+    /// Keys, if sound is protected.
+    pub(crate) crypto: Option<Crypto>,
 }
 
 /// A codec under its payload type.
@@ -148,3 +154,8 @@ impl fmt::Display for Unacceptable {
 }
 
 impl std::error::Error for Unacceptable {}
+
+/// A stranger's word, short enough and plain enough to be shown.
+fn short(word: &str) -> String {
+    word.chars().filter(|c| c.is_ascii_graphic()).take(24).collect()
+}

@@ -7,9 +7,9 @@ use offhook_spi::Flowing;
 
 use super::describe::{Description, Format, FormatKind, Head, MediaLine, Mux, Place};
 use super::write::{Audio, Line, description};
-use super::{Agreed, EventTypes, Events, Local, Mapping, Rtcp, Unacceptable};
+use super::{Agreed, EventTypes, Events, Local, Mapping, Rtcp, Unacceptable, short};
 use crate::codec::{AudioCodec, Wish};
-use crate::leg::{Far, Flow, Plan};
+use crate::leg::{Far, Flow, Plan, Shield};
 
 /// The negotiation of a session: what stands, what is open, and what was said last.
 ///
@@ -87,7 +87,11 @@ impl Negotiation {
         let codecs: Vec<Mapping> = self.local.codecs.clone().into_iter().map(|c| self.mapping(c)).collect();
         let events = self.offered_events(&codecs);
         if self.lines.is_empty() {
-            let head = Head { media: "audio".to_owned(), proto: "RTP/AVP".to_owned(), fmt: String::new() };
+            let head = Head {
+                media: "audio".to_owned(),
+                proto: self.local.security.profile().to_owned(),
+                fmt: String::new(),
+            };
             self.lines.push(head);
         }
         let audio = Audio {
@@ -95,6 +99,7 @@ impl Negotiation {
             events: events.clone(),
             flow,
             mux: self.agreed.as_ref().map_or(Mux::Unknown, |agreed| mux_of(agreed.rtcp)),
+            keys: self.local.security.offer(),
         };
         self.open = Open::Offered { codecs, events, early: None };
         self.say(&audio)
@@ -203,6 +208,18 @@ impl Negotiation {
                 receive.push(*mapping);
             }
         }
+        // What comes is read by new keys from the moment we have answered: the far end may send at once.
+        let protected = match &self.open {
+            Open::Answered(agreed) => Some(agreed),
+            Open::Nothing | Open::Offered { .. } => stands,
+        };
+        let shield = match protected.map(|agreed| &agreed.crypto) {
+            Some(Some(crypto)) => Shield::Keys(Box::new(crypto.clone())),
+            Some(None) => Shield::Clear,
+            // Protected sound would be noise to who takes it for clear.
+            None if self.local.security.is_spoken() => Shield::Closed,
+            None => Shield::Clear,
+        };
         let agreed_events = stands.and_then(|agreed| agreed.events);
         Plan {
             flow: Flow(Flowing::of(flow.sends(), flow.receives() || hears)),
@@ -216,12 +233,14 @@ impl Negotiation {
                 events: agreed.events,
                 ptime: agreed.ptime,
             }),
+            shield,
         }
     }
 
     /// What can be agreed on a line that the far end offers, or why nothing can.
     fn agree(&self, line: &MediaLine) -> Result<Agreed, String> {
         let remote = self.reachable(line)?;
+        let crypto = self.local.security.choose(line)?;
         let codecs = line.formats.iter().filter_map(|format| match format.kind {
             FormatKind::Codec(codec) if self.local.codecs.contains(&codec) => {
                 Some(Mapping { payload_type: format.payload_type, codec })
@@ -243,6 +262,7 @@ impl Negotiation {
                 understood,
             }),
             ptime: self.ptime(line, send.codec),
+            crypto,
         })
     }
 
@@ -261,6 +281,7 @@ impl Negotiation {
         let unusable =
             |reason: String| Unacceptable::NothingUsable(vec![format!("line {} is {reason}", self.ours + 1)]);
         let remote = self.reachable(line).map_err(unusable)?;
+        let crypto = self.local.security.accept(line).map_err(unusable)?;
         let send = line.formats.iter().find_map(|format| offered(codecs, format));
         let send = send.ok_or_else(|| unusable("without a codec that was offered".to_owned()))?;
         let receive_events = events.iter().find(|(_, clock)| *clock == send.codec.clock());
@@ -279,6 +300,7 @@ impl Negotiation {
                 },
             ),
             ptime: self.ptime(line, send.codec),
+            crypto,
         })
     }
 
@@ -287,10 +309,11 @@ impl Negotiation {
         if !line.head.is_audio() {
             return Err(format!("{}, expected audio", short(&line.head.media)));
         }
-        if line.head.is_secure() {
-            return Err(format!("encrypted ({}), which is not spoken here yet", short(&line.head.proto)));
+        if line.head.is_dtls() {
+            let proto = short(&line.head.proto);
+            return Err(format!("encrypted ({proto}) by keys that are not spoken here, expected RTP/SAVP"));
         }
-        if !line.head.is_plain_audio() {
+        if !line.head.is_rtp_audio() {
             return Err(format!("{}, expected RTP/AVP", short(&line.head.proto)));
         }
         if line.port == 0 {
@@ -379,6 +402,7 @@ impl Negotiation {
             events: agreed.events.iter().map(|events| (events.receive, clock)).collect(),
             flow: agreed.flow,
             mux: mux_of(agreed.rtcp),
+            keys: agreed.crypto.iter().map(|crypto| (crypto.tag, crypto.ours.clone())).collect(),
         })
     }
 
@@ -442,11 +466,6 @@ const fn mux_of(rtcp: Rtcp) -> Mux {
         Rtcp::Muxed => Mux::Offered,
         Rtcp::Off | Rtcp::To(_) => Mux::Unknown,
     }
-}
-
-/// A stranger's word, short enough and plain enough to be shown.
-fn short(word: &str) -> String {
-    word.chars().filter(|c| c.is_ascii_graphic()).take(24).collect()
 }
 
 /// The most milliseconds of sound that we put into a packet.

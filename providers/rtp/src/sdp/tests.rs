@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::Wish;
+use crate::config::Srtp;
 
 fn local() -> Local {
     Local {
@@ -17,6 +18,7 @@ fn local() -> Local {
         events: Events::Spoken,
         ptime: 20,
         id: 7,
+        security: Security::new(Srtp::Off, Vec::new()),
     }
 }
 
@@ -62,6 +64,8 @@ const LINPHONE: &str = "v=0\r\no=alice 2457 3206 IN IP4 192.0.2.9\r\ns=Talk\r\nc
     a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n\
     a=candidate:1 1 UDP 2130706303 192.0.2.9 7078 typ host\r\n\
     m=video 9078 RTP/AVPF 96\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:* nack pli\r\n";
+
+mod protected;
 
 #[test]
 fn an_offer_lists_what_we_speak() {
@@ -130,6 +134,7 @@ fn sipp_is_answered() {
         receive: vec![mapping],
         events: None,
         ptime: 20,
+        crypto: None,
     };
     assert_eq!(agreed, expected);
 }
@@ -232,8 +237,11 @@ fn our_later_offer_repeats_the_lines_in_place() {
 fn what_cannot_be_answered_says_why() {
     for (lines, reason) in [
         ("", "has no media, expected audio"),
-        ("m=audio 6000 RTP/SAVP 0", "encrypted (RTP/SAVP), which is not spoken here yet"),
-        ("m=audio 6000 UDP/TLS/RTP/SAVPF 0", "encrypted (UDP/TLS/RTP/SAVPF)"),
+        ("m=audio 6000 RTP/SAVP 0", "encrypted (RTP/SAVP), and srtp is off here"),
+        (
+            "m=audio 6000 UDP/TLS/RTP/SAVPF 0",
+            "encrypted (UDP/TLS/RTP/SAVPF) by keys that are not spoken here",
+        ),
         ("m=video 6000 RTP/AVP 31", "line 1 is video, expected audio"),
         ("m=audio 0 RTP/AVP 0", "line 1 is off (port 0)"),
         ("m=audio 6000 RTP/AVP 9 18 96\na=rtpmap:96 opus/48000/2", "without a codec that is spoken here"),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writing our descriptions.
 
+use offhook_media::srtp::MasterKey;
 use offhook_spi::Flowing;
 use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 
+use super::crypto;
 use super::describe::{Head, Mux};
 use super::{Events, Local};
 use crate::codec::AudioCodec;
@@ -28,6 +30,8 @@ pub(super) struct Audio {
     pub(super) flow: Flowing,
     /// Whether reports share the port.
     pub(super) mux: Mux,
+    /// Our keys under their tags.
+    pub(super) keys: Vec<(u32, MasterKey)>,
 }
 
 /// Writes a description.
@@ -88,6 +92,9 @@ fn attributes(local: &Local, audio: &Audio) -> Vec<Attribute> {
         }
     }
     attributes.push(Attribute::with_value("ptime", local.ptime));
+    for (tag, key) in &audio.keys {
+        attributes.push(Attribute::with_value("crypto", crypto::write(*tag, key)));
+    }
     match (audio.mux, local.rtcp) {
         // RFC 5761 section 5.1.1: accepted by repeating it.
         (Mux::Offered, Some(_)) => attributes.push(Attribute::new("rtcp-mux")),
