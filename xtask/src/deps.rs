@@ -17,11 +17,11 @@ const RULES: &[Rule] = &[
     Rule { package: "offhook-spi", may_use: &[], outside: 3 },
     Rule { package: "offhook-core", may_use: &["offhook-spi"], outside: 3 },
     Rule { package: "offhook-sipcore", may_use: &["offhook-spi"], outside: 7 },
-    Rule { package: "offhook-media", may_use: &["offhook-spi"], outside: 6 },
+    Rule { package: "offhook-media", may_use: &["offhook-spi"], outside: 14 },
     Rule { package: "offhook-numbers", may_use: &[], outside: 3 },
     Rule { package: "offhook-sim", may_use: &["offhook-core", "offhook-spi"], outside: 4 },
     Rule { package: "offhook-sip", may_use: &["offhook-sipcore", "offhook-spi"], outside: 7 },
-    Rule { package: "offhook-rtp", may_use: &["offhook-media", "offhook-spi"], outside: 5 },
+    Rule { package: "offhook-rtp", may_use: &["offhook-media", "offhook-spi"], outside: 6 },
     Rule {
         package: "offhook",
         may_use: &["offhook-core", "offhook-rtp", "offhook-sim", "offhook-sip", "offhook-spi"],
