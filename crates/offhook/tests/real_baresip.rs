@@ -8,7 +8,7 @@ mod peers;
 use std::time::{Duration, Instant};
 
 use offhook::spi::ConnectedMode;
-use offhook::{Call, CallState, Cause, LineConfig, SipConfig};
+use offhook::{Call, CallState, Cause, LineConfig, RtpConfig, SipConfig, Srtp};
 use peers::PATIENCE;
 use peers::baresip::{Answering, Baresip, Setup};
 use peers::ours::{Phone, assert_same_tone, certificate, reaches, tone_file};
@@ -74,6 +74,29 @@ async fn real_baresip_calls_us_and_both_hear_tones_and_digits() {
     peer.command("dial", &phone.address());
     let call = phone.answer().await;
     sound_and_digits("calling over UDP", phone, call, peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_baresip_and_we_encrypt_in_both_directions() {
+    let _alone = ALONE.lock().await;
+    for (srtp, theirs) in [(Srtp::Required, "srtp-mand"), (Srtp::Optional, "srtp")] {
+        for called in [true, false] {
+            let source = tone_file(440.0, -12.0, Duration::from_secs(30));
+            let account = format!("{};mediaenc={theirs}", Setup::default().account);
+            let setup = Setup { source: Some(&source), account: &account, ..Setup::default() };
+            let Some(mut peer) = Baresip::start(&setup) else { return };
+            let rtp = RtpConfig { srtp, ..peers::ours::rtp() };
+            let phone = Phone::start_with(SipConfig::direct("ours"), rtp).await;
+            let call = if called {
+                phone.connect(peer.address("udp")).await
+            } else {
+                peer.command("dial", &phone.address());
+                phone.answer().await
+            };
+            let what = if called { "called" } else { "calling" };
+            sound_and_digits(&format!("{what} with SRTP ({theirs})"), phone, call, peer).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

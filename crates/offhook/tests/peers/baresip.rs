@@ -171,6 +171,7 @@ module g722.so
 module g726.so
 module l16.so
 module opus.so
+module srtp.so
 module ausine.so
 module aufile.so
 module aubridge.so
