@@ -14,17 +14,13 @@ const FULL_IMPAIRMENT: f64 = 95.0;
 pub struct Impairment {
     /// Ie: what the codec costs without loss.
     pub equipment: f64,
-    /// Bpl: how well it bears random loss; `None` where nobody has published it.
+    /// Bpl: how well it bears random loss; `None` where it is not known here.
     pub robustness: Option<f64>,
 }
 
 impl Impairment {
     /// G.711 with concealment of lost packets; linear samples bear loss alike.
     pub const G711: Self = Self { equipment: 0.0, robustness: Some(25.1) };
-    /// G.711 without concealment.
-    pub const G711_BARE: Self = Self { equipment: 0.0, robustness: Some(4.3) };
-    /// G.722 at 64 kbit/s.
-    pub const G722: Self = Self::wideband(13.0);
     /// G.726 at 16 kbit/s.
     pub const G726_16: Self = Self { equipment: 50.0, robustness: None };
     /// G.726 at 24 kbit/s.
@@ -35,14 +31,6 @@ impl Impairment {
     pub const G726_40: Self = Self { equipment: 2.0, robustness: None };
     /// G.729 annex A with its own concealment.
     pub const G729A: Self = Self { equipment: 11.0, robustness: Some(19.0) };
-    /// Opus: no recommendation gives values for telephone or wideband speech.
-    pub const OPUS: Option<Self> = None;
-
-    /// A wideband codec of which Ie,WB is known (G.113 appendix IV), on the narrowband scale: the wideband
-    /// scale ends at 129, and 1.29 of its points are one of ours (G.107.1 annex A).
-    const fn wideband(equipment: f64) -> Self {
-        Self { equipment: BEST - (129.0 - equipment) / 1.29, robustness: None }
-    }
 }
 
 /// What was measured of one direction.
@@ -125,14 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn codecs_rank_as_published_and_what_is_not_published_is_not_told() {
+    fn codecs_rank_as_published_and_what_is_not_known_is_not_told() {
         let clean = |codec| of(0.0, 1.0, 50, codec).unwrap();
-        let order =
-            [Impairment::G711, Impairment::G722, Impairment::G726_32, Impairment::G729A, Impairment::G726_24];
+        let order = [Impairment::G711, Impairment::G726_32, Impairment::G729A, Impairment::G726_24];
         assert!(order.windows(2).all(|pair| clean(pair[0]) > clean(pair[1])));
         assert_eq!(of(0.01, 1.0, 50, Impairment::G726_32), None);
         assert!(of(0.05, 1.0, 50, Impairment::G729A) < of(0.05, 1.0, 50, Impairment::G711));
-        assert!(of(0.05, 1.0, 50, Impairment::G711_BARE) < of(0.05, 1.0, 50, Impairment::G729A));
     }
 
     #[test]

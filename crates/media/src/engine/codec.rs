@@ -129,13 +129,13 @@ impl AudioCodec {
         match self {
             // Linear samples at any rate, on the narrowband scale.
             Self::L16(..) | Self::Pcma | Self::Pcmu => Some(Impairment::G711),
-            Self::G722 => Some(Impairment::G722),
             Self::G726(G726Rate::Kbit16, _) => Some(Impairment::G726_16),
             Self::G726(G726Rate::Kbit24, _) => Some(Impairment::G726_24),
             Self::G726(G726Rate::Kbit32, _) => Some(Impairment::G726_32),
             Self::G726(G726Rate::Kbit40, _) => Some(Impairment::G726_40),
             Self::G729 => Some(Impairment::G729A),
-            Self::Opus(_) => Impairment::OPUS,
+            // Wideband has a scale of its own (G.107.1), and what loss does on it is not known here.
+            Self::G722 | Self::Opus(_) => None,
         }
     }
 
