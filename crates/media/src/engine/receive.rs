@@ -214,7 +214,7 @@ impl Receiver {
                     if !tracts[place].serves(codec) {
                         // Another codec begins in mid-frame: its sound comes with the next one.
                         self.change_over(codec, tracts, payload, &mut scratch.pcm);
-                        tracts[place].concealer.conceal(&mut frame[filled..]);
+                        tracts[place].make_up(None, &mut frame[filled..]);
                         return;
                     }
                     let tract = &mut tracts[place];
@@ -429,13 +429,13 @@ impl Receiver {
 
     /// Puts a packet into the buffer, in pieces where it is longer than what waits and may be cut.
     fn store(&mut self, now: Moment, codec: AudioCodec, tract: &Tract, packet: &Packet<'_>) {
-        self.codec = Some(codec);
-        self.set_clock(codec.clock());
-        let most = tract.longest();
-        if !tract.is_cuttable() && tract.samples(codec, packet.payload) as usize > most {
+        let (samples, most) = (tract.samples(codec, packet.payload) as usize, tract.longest());
+        if samples == 0 || (samples > most && !tract.is_cuttable()) {
             self.counts.unexpected += 1;
             return;
         }
+        self.codec = Some(codec);
+        self.set_clock(codec.clock());
         let longest = if tract.is_cuttable() { most * codec.sample_bytes() } else { packet.payload.len() };
         let mut timestamp = packet.header.timestamp;
         for piece in packet.payload.chunks(longest.max(1)) {

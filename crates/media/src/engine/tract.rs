@@ -70,7 +70,7 @@ pub(super) struct Tract {
     rate: SampleRate,
     channels: usize,
     conversion: Option<Resampler>,
-    pub(super) concealer: Concealer,
+    concealer: Concealer,
     /// The codec makes up what is lost by itself.
     conceals: bool,
     /// Sound of a packet longer than the frame it began in.
@@ -85,7 +85,9 @@ impl Tract {
     fn new(codec: AudioCodec, leg: SampleRate) -> Option<Self> {
         let rate = codec.rate();
         let mut state = codec.state();
-        let conceals = state.as_mut().is_some_and(|state| state.conceal(&mut []).is_some());
+        // What it makes up has all its channels; frames have one.
+        let is_mono = codec.channels() == Channels::MONO;
+        let conceals = is_mono && state.as_mut().is_some_and(|state| state.conceal(&mut []).is_some());
         let longest = if state.is_some() { LONGEST } else { PIECE };
         Some(Self {
             codec,
@@ -177,7 +179,6 @@ impl Tract {
     pub(super) fn make_up(&mut self, next: Option<&[u8]>, frame: &mut [i16]) {
         self.made_up = self.made_up.saturating_add(frame.len() as u32);
         if self.conceals
-            && self.channels == 1
             && let Some(state) = &mut self.state
         {
             let found = next.and_then(|next| state.recover(next, frame)).or_else(|| state.conceal(frame));

@@ -118,18 +118,13 @@ impl Store {
     /// Takes the earliest packet; its payload goes to the front of `out`, cut to its length.
     pub(super) fn take_first(&mut self, out: &mut [u8]) -> Option<(Entry, usize)> {
         let entry = *self.entries.first()?;
+        let len = self.copy(&entry, out);
         self.entries.remove(0);
-        let len = usize::from(entry.len);
         let mut block = entry.first;
-        for start in (0..len).step_by(self.block) {
-            let piece = self.block.min(len - start);
-            let from = usize::from(block) * self.block;
-            if let Some(room) = out.get_mut(start..start + piece) {
-                room.copy_from_slice(&self.bytes[from..from + piece]);
-            }
+        for _ in 0..usize::from(entry.len).div_ceil(self.block) {
             block = self.release(block);
         }
-        Some((entry, len.min(out.len())))
+        Some((entry, len))
     }
 
     /// Copies a payload into free blocks, all or nothing.
