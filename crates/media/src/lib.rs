@@ -5,6 +5,7 @@
 //! that pulls the first and pushes the second. Everything here is told the time; only the engine's driver for real
 //! sockets (`engine/driver.rs`) reads a clock.
 
+pub mod answer;
 pub mod codec;
 pub mod engine;
 pub mod file;

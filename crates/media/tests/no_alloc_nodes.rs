@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
+use offhook_media::answer::{AnswerDetector, AnswerLimits};
 use offhook_media::codec::{Alaw, Codec, G722, G729, L16, Ulaw};
 use offhook_media::file::Clip;
 use offhook_media::level::LevelMeter;
 use offhook_media::resample::Resampler;
 use offhook_media::tone::dtmf::{DtmfDetector, DtmfDigit, DtmfTiming, script};
+use offhook_media::tone::progress::{Country, ProgressDetector};
 use offhook_media::tone::{DetectorSink, Frequency, Repeat, ToneDetector, ToneGenerator, ToneTarget};
 use offhook_media::{
     Channels, Discard, Flow, Format, FrameInfo, SampleRate, Silence, Sink, Source, ring, signal,
@@ -61,6 +63,12 @@ fn sinks_do_not_allocate() {
     assert!(heard >= 3);
     let target = ToneTarget::new(Frequency::from_hertz(770.0));
     pushed(&mut DetectorSink::new(Format::TELEPHONE, ToneDetector::new(target, RATE), |_| ()), &sound);
+    let prompt = signal::prompt(RATE);
+    let progress = ProgressDetector::new(Country::Generic, RATE).unwrap();
+    pushed(&mut DetectorSink::new(Format::TELEPHONE, progress, |_| ()), &prompt);
+    let wide = Format::mono(SampleRate::HZ_48000, Duration::from_millis(20));
+    let answer = AnswerDetector::new(AnswerLimits::default(), Country::Germany, wide.rate).unwrap();
+    pushed(&mut DetectorSink::new(wide, answer, |_| ()), &prompt);
     pushed(&mut Discard::new(Format::TELEPHONE), &sound);
     let (mut writer, reader) = ring::channel(Format::TELEPHONE, Duration::from_millis(100));
     pushed(&mut writer, &sound);

@@ -2,8 +2,10 @@
 //! Tones: made, noticed as they pass, and measured exactly afterwards.
 
 pub mod analysis;
+pub(crate) mod burst;
 mod detector;
 pub mod dtmf;
+pub(crate) mod ear;
 mod generator;
 mod goertzel;
 mod oscillator;
